@@ -1,0 +1,13 @@
+"""A REST/JSON gateway in front of FreshBooks Classic's XML API.
+
+Rooms, and the one direction in which they know each other:
+
+    app → gateway.rest → gateway.upstream → schemas        leaves: errors, settings, telemetry, deadline, secret
+
+The path of one request:
+
+    JSON → schema → values → codec → envelope → transport → envelope or fault → codec → record → JSON
+
+Records have one shape everywhere, that of their JSON. Every step but the transport is a pure function. Policies are
+keyed on the remote procedure call's method and outcome (`gateway.errors.RpcOutcome`), never on an HTTP status.
+"""

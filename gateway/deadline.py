@@ -1,0 +1,26 @@
+"""The instant at which a caller's request must be answered."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant on the monotonic clock, shared by every step of one request."""
+
+    at_s: float
+
+    @classmethod
+    def after(cls, duration_s: float) -> Deadline:
+        """The instant `duration_s` seconds from now."""
+        return cls(time.monotonic() + duration_s)
+
+    def remaining_s(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.at_s - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self.at_s

@@ -1,0 +1,29 @@
+"""Text that must never be printed."""
+
+from __future__ import annotations
+
+
+class Secret:
+    """A token, key or password. Its repr, str and format show nothing of it; `reveal()` does.
+
+    No dataclass: those are taken apart by whoever serializes them, the log's JSON encoder among them.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __str__(self) -> str:
+        return "[secret]"
+
+    __repr__ = __str__

@@ -1,0 +1,1 @@
+"""The outbound side: everything that knows FreshBooks Classic."""

@@ -1,0 +1,284 @@
+"""Record ↔ XML element, compiled once from the record's declaration. Pure.
+
+Decoding gives the record just as the JSON shows it: every key present, empty text and missing elements as None, lists
+as lists. It never refuses a record because of a value: what cannot be read is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from lxml.etree import _Element
+from marshmallow import Schema
+
+from schemas.resource import Resource
+from schemas.types import Group, Leaf, Many
+
+Element: TypeAlias = _Element
+Reader = Callable[[dict[str, Any], Element], None]
+Writer = Callable[[Any], str]
+
+_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
+_TAGS_REMEMBERED = 1000
+
+
+def escape(text: str) -> str:
+    """Text as it stands in an element. A bare CR would be read back as LF (XML 1.0 §2.11): it goes as a reference."""
+    return text.translate(_ESCAPES)
+
+
+def local_name(tag: object) -> str:
+    """The name of an element without its namespace: answers come with it, without it, or with a prefix."""
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+class Codec:
+    """Encodes and decodes the records of one resource.
+
+    `zone` is the upstream's. `on_unknown` is told the name of each element that the declaration does not know; such
+    elements are never an error.
+    """
+
+    def __init__(self, resource: Resource, zone: ZoneInfo, on_unknown: Callable[[str], None]) -> None:
+        self._zone = zone
+        self._on_unknown = on_unknown
+        self._writers = dict(self._compile_writers(resource.schema))
+        self._table = _Table(resource.schema, zone, on_unknown, resource.record.known_elements)
+
+    def encode(self, values: Mapping[str, Any], *, clear: bool) -> str:
+        """The XML of the named fields, in the order of the declaration.
+
+        With `clear`, None becomes an empty element, which clears the field (inferred from several public clients);
+        without it, None is left out, so that the upstream's own default holds.
+        """
+        given = values if clear else _without_nothing(values)
+        return "".join(write(given[name]) for name, write in self._writers.items() if name in given)
+
+    def decode(self, element: Element) -> dict[str, Any]:
+        """The record in an element."""
+        return self._table.read(element)
+
+    def _compile_writers(self, schema: Schema, prefix: str = "") -> Iterator[tuple[str, Writer]]:
+        for name, field in schema.load_fields.items():
+            if isinstance(field, Leaf):
+                yield name, self._leaf_writer(prefix + (field.element or name), field)
+            elif isinstance(field, Group):
+                yield name, _group_writer(dict(self._compile_writers(field.schema, field.prefix)))
+            elif isinstance(field, Many):
+                yield name, _many_writer(field, dict(self._compile_writers(field.schema)))
+
+    def _leaf_writer(self, element: str, field: Leaf) -> Writer:
+        zone = self._zone
+
+        def write(value: Any) -> str:
+            return f"<{element}>{'' if value is None else escape(field.to_text(value, zone))}</{element}>"
+
+        return write
+
+
+def _without_nothing(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are something, also inside groups; a list's items stay whole."""
+    given = {name: _without_nothing(value) if isinstance(value, dict) else value for name, value in values.items()}
+    return {name: value for name, value in given.items() if value not in (None, [], {})}
+
+
+def _group_writer(members: Mapping[str, Writer]) -> Writer:
+    def write(value: Mapping[str, Any] | None) -> str:
+        if value is None:
+            value = dict.fromkeys(members)
+        return "".join(members[name](value[name]) for name in members if name in value)
+
+    return write
+
+
+def _many_writer(field: Many, members: Mapping[str, Writer]) -> Writer:
+    """An item is written whole, because a list replaces the stored one; an absent identifier stays out."""
+
+    def write_item(item: Mapping[str, Any]) -> str:
+        inner = "".join(write(item.get(name)) for name, write in members.items() if name != "id" or item.get("id"))
+        return f"<{field.item}>{inner}</{field.item}>"
+
+    def write(value: list[Mapping[str, Any]] | None) -> str:
+        return f"<{field.element}>{''.join(map(write_item, value or ()))}</{field.element}>"
+
+    return write
+
+
+class _Table:
+    """What to do with each child of an element, looked up by its tag."""
+
+    def __init__(
+        self, schema: Schema, zone: ZoneInfo, on_unknown: Callable[[str], None], ignored: frozenset[str] = frozenset()
+    ) -> None:
+        self._zone = zone
+        self._on_unknown = on_unknown
+        self._by_name: dict[str, Reader] = dict.fromkeys(ignored, _ignore)
+        self._by_tag: dict[object, Reader] = {}
+        self._blank: dict[str, Any] = {}
+        self._groups: list[tuple[str, dict[str, Any]]] = []
+        self._lists: list[str] = []
+        for name, field in schema.dump_fields.items():
+            self._compile(name, field)
+
+    def read(self, element: Element) -> dict[str, Any]:
+        record = self.blank()
+        by_tag = self._by_tag
+        for child in element:
+            (by_tag.get(child.tag) or self._learn(child.tag))(record, child)
+        return record
+
+    def blank(self) -> dict[str, Any]:
+        """A record with every key and no value."""
+        record = self._blank.copy()
+        for name, members in self._groups:
+            record[name] = members.copy()
+        for name in self._lists:
+            record[name] = []
+        return record
+
+    def _learn(self, tag: object) -> Reader:
+        name = local_name(tag)
+        if (reader := self._by_name.get(name)) is None:
+            self._on_unknown(name)
+            return _ignore
+        if len(self._by_tag) < _TAGS_REMEMBERED:
+            self._by_tag[tag] = reader
+        return reader
+
+    def _compile(self, name: str, field: object) -> None:
+        self._blank[name] = None
+        if isinstance(field, Leaf):
+            self._compile_leaf(name, field)
+        elif isinstance(field, Group):
+            self._compile_group(name, field)
+        elif isinstance(field, Many):
+            self._compile_many(name, field)
+
+    def _compile_leaf(self, name: str, field: Leaf) -> None:
+        if _is_child(field):
+            self._by_name[field.element or name] = _leaf_reader(name, field, self._zone)
+
+    def _compile_group(self, name: str, field: Group) -> None:
+        leaves = dict(_leaves(field.schema))
+        self._groups.append((name, dict.fromkeys(leaves)))
+        readers = {
+            field.prefix + (leaf.element or member): _leaf_reader(member, leaf, self._zone)
+            for member, leaf in leaves.items()
+        }
+        if field.element is None:
+            self._by_name |= {element: _inside(name, reader) for element, reader in readers.items()}
+        else:
+            self._by_name[field.element] = _container_reader(name, readers, self._on_unknown)
+        for member, leaf in leaves.items():
+            if leaf.fallback:
+                self._by_name[leaf.fallback] = _inside(name, _leaf_reader(member, leaf, self._zone, weak=True))
+
+    def _compile_many(self, name: str, field: Many) -> None:
+        self._lists.append(name)
+        item = _item_reader(field, self._zone, self._on_unknown)
+        members = frozenset(leaf.element or member for member, leaf in _leaves(field.schema) if _is_child(leaf))
+
+        def read(record: dict[str, Any], element: Element) -> None:
+            if items := [item(one) for one in _items(element, field.item, members, self._on_unknown)]:
+                record[name] = items
+
+        def read_fallback(record: dict[str, Any], element: Element) -> None:
+            if element.text and not record[name]:
+                record[name] = [item(element)]
+
+        self._by_name[field.element] = read
+        if field.fallback:
+            self._by_name[field.fallback] = read_fallback
+
+
+def _leaves(schema: Schema) -> list[tuple[str, Leaf]]:
+    return [(name, field) for name, field in schema.dump_fields.items() if isinstance(field, Leaf)]
+
+
+def _is_child(leaf: Leaf) -> bool:
+    """Whether an element carries the value, not the text or an attribute of the item's own."""
+    return not (leaf.own_text or leaf.xml_attribute)
+
+
+def _ignore(record: dict[str, Any], element: Element) -> None:
+    """For elements that carry nothing for callers."""
+
+
+def _leaf_reader(name: str, field: Leaf, zone: ZoneInfo, *, weak: bool = False) -> Reader:
+    """`weak` readers never overwrite: they serve older elements that repeat a value."""
+    from_text = field.from_text
+
+    def read(record: dict[str, Any], element: Element) -> None:
+        if (text := element.text) and not (weak and record[name] is not None):
+            record[name] = from_text(text, zone)
+
+    return read
+
+
+def _inside(name: str, reader: Reader) -> Reader:
+    def read(record: dict[str, Any], element: Element) -> None:
+        reader(record[name], element)
+
+    return read
+
+
+def _container_reader(name: str, readers: Mapping[str, Reader], on_unknown: Callable[[str], None]) -> Reader:
+    def read(record: dict[str, Any], element: Element) -> None:
+        for child in element:
+            reader = readers.get(local_name(child.tag))
+            if reader is None:
+                on_unknown(local_name(child.tag))
+            else:
+                reader(record[name], child)
+
+    return read
+
+
+def _items(
+    container: Element, item: str, members: frozenset[str], on_unknown: Callable[[str], None]
+) -> Iterator[Element | list[Element]]:
+    """The items of a container.
+
+    Observed: live answers wrap each item (`<contact>`). Source: the documentation's samples leave the wrapper out, so
+    a bare run of members is read too; a member that comes again starts the next item.
+    """
+    bare: list[Element] = []
+    seen: set[str] = set()
+    for child in container:
+        name = local_name(child.tag)
+        if name == item:
+            yield child
+            continue
+        if name not in members:
+            on_unknown(name)
+            continue
+        if name in seen:
+            yield bare
+            bare, seen = [], set()
+        bare.append(child)
+        seen.add(name)
+    if bare:
+        yield bare
+
+
+def _item_reader(
+    field: Many, zone: ZoneInfo, on_unknown: Callable[[str], None]
+) -> Callable[[Element | list[Element]], dict[str, Any]]:
+    table = _Table(field.schema, zone, on_unknown)
+    leaves = _leaves(field.schema)
+    own = [(name, leaf) for name, leaf in leaves if leaf.own_text]
+    attributes = [(name, leaf, leaf.xml_attribute) for name, leaf in leaves if leaf.xml_attribute]
+
+    def read(element: Element | list[Element]) -> dict[str, Any]:
+        record = table.read(element)  # type: ignore[arg-type]
+        if isinstance(element, list):
+            return record
+        for name, leaf in own:
+            record[name] = leaf.from_text(element.text or "", zone)
+        for name, leaf, attribute in attributes:
+            record[name] = leaf.from_text(element.get(attribute) or "", zone)
+        return record
+
+    return read
