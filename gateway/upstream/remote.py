@@ -1,0 +1,53 @@
+"""A remote procedure call as a callable: a call in, the `<response>` of its success out, an `UpstreamError` otherwise.
+
+Policies wrap this, not the transport below it, because only here the outcome of the call is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gateway.errors import RpcOutcome, UpstreamError
+from gateway.telemetry import Log, Metrics
+from gateway.upstream.codec import Element
+from gateway.upstream.protocol import read_answer
+from gateway.upstream.transport import Call, Transport
+
+Remote = Callable[[Call], Element]
+
+
+def over(transport: Transport) -> Remote:
+    """The remote procedure call over a transport."""
+
+    def remote(call: Call) -> Element:
+        try:
+            return read_answer(transport(call))
+        except UpstreamError as error:
+            error.blot_out(call.token.reveal())
+            raise
+
+    return remote
+
+
+def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
+    """Counts each call by method and outcome, times it, and logs it at level debug."""
+
+    def call_measured(call: Call) -> Element:
+        started_s = time.monotonic()
+        outcome = RpcOutcome.UNKNOWN
+        try:
+            element = remote(call)
+            outcome = RpcOutcome.OK
+            return element
+        except UpstreamError as error:
+            outcome = error.outcome
+            raise
+        finally:
+            duration_s = time.monotonic() - started_s
+            metrics.upstream_calls.labels(call.method, outcome.value).inc()
+            metrics.upstream_seconds.labels(call.method).observe(duration_s)
+            duration_ms = round(duration_s * 1000, 3)
+            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms)
+
+    return call_measured

@@ -1,0 +1,214 @@
+"""Bytes to the upstream and back: one pool of connections per process behind the interface of requests.
+
+requests brings the request and the adapter's interface; the connections are ours, because a total deadline and the
+difference between "never sent" and "maybe applied" are below what its own adapter shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import certifi
+from requests import PreparedRequest, Request, Response, Session
+from requests.adapters import BaseAdapter
+
+from gateway.deadline import Deadline
+from gateway.errors import AnswerLost, NotSent
+from gateway.secret import Secret
+from gateway.upstream.connection import Connection, Origin, Resolver
+from gateway.upstream.protocol import Answer
+
+IDLE_FOR_READS_S = 60.0
+IDLE_FOR_WRITES_S = 1.0
+"""How long a connection may have been idle. A write lost on a connection that the upstream was just closing cannot be
+repeated, so writes take only connections too young for that."""
+
+
+_PLAIN_LINE = re.compile("[\x20-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it goes over the wire.
+
+    `token` is the FreshBooks API token; `repeatable` says that sending it twice does no harm (reads). `headers` are
+    passed on for tracing.
+    """
+
+    method: str
+    body: bytes = field(repr=False)
+    token: Secret
+    deadline: Deadline
+    repeatable: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Transport = Callable[[Call], Answer]
+"""Sends a call. Raises `NotSent`, `AnswerLost`, `DeadlinePassed` or `GarbledAnswer`."""
+
+
+class _Session(Session):
+    """A session that never looks at where a redirect leads: `Session` parses the address even when not following."""
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        return None
+
+
+class HttpTransport:
+    """The transport over HTTP or HTTPS.
+
+    `answer_bytes_max` bounds an answer's body; `idle_connections_max` the connections kept; `ca_file` names the
+    certificates to trust instead of certifi's. Redirects, proxies, `.netrc` and other settings of the environment are
+    not followed.
+    """
+
+    def __init__(
+        self, url: str, *, answer_bytes_max: int, idle_connections_max: int, ca_file: str | None = None
+    ) -> None:
+        self._session = _Session()
+        self._session.trust_env = False
+        headers = {
+            "Content-Type": "application/xml; charset=utf-8",
+            "Accept": "application/xml",
+            "Accept-Encoding": "identity",
+            "User-Agent": "freshbooks-gateway",
+        }
+        self._template = Request("POST", url, headers=headers).prepare()
+        prepared = self._template.url or ""
+        self._session.mount(prepared, PooledAdapter(prepared, answer_bytes_max, idle_connections_max, ca_file))
+
+    def __call__(self, call: Call) -> Answer:
+        request = self._template.copy()
+        request.headers.update(call.headers)
+        request.headers["Authorization"] = _basic(call.token)
+        request.headers["Content-Length"] = str(len(call.body))
+        request.body = call.body
+        limits: Any = Limits(call.deadline, call.repeatable)
+        response = self._session.send(request, timeout=limits, allow_redirects=False)
+        framed = not isinstance(response, UnframedResponse)
+        return Answer(response.status_code, response.headers, response.content, framed)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _basic(token: Secret) -> str:
+    """Source: the token is the user name; the password is not looked at."""
+    return "Basic " + base64.b64encode(f"{token.reveal()}:X".encode()).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a session hands to the adapter as its timeout: an instant instead of a duration per receive."""
+
+    deadline: Deadline
+    repeatable: bool
+
+
+class UnframedResponse(Response):
+    """A response whose body only the end of the connection ended, so that one cut short looks whole."""
+
+
+class PooledAdapter(BaseAdapter):
+    """requests' adapter over connections of our own, all to one origin."""
+
+    def __init__(self, url: str, answer_bytes_max: int, idle_connections_max: int, ca_file: str | None) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        tls = ssl.create_default_context(cafile=ca_file or certifi.where()) if parts.scheme == "https" else None
+        self._origin = Origin(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+        self._host = parts.netloc
+        self._answer_bytes_max = answer_bytes_max
+        self._idle: deque[Connection] = deque()
+        self._lock = threading.Lock()
+        self._idle_connections_max = idle_connections_max
+        self._resolver = Resolver()
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Response:
+        """One exchange within `timeout`, which must be `Limits`. Raises as `Transport` says."""
+        answer = self._exchange(self._wire_format(request), timeout)
+        response = Response() if answer.framed else UnframedResponse()
+        response.status_code = answer.status
+        response.headers.update(answer.headers)
+        response.url = request.url or ""
+        response.request = request
+        response._content = answer.body
+        return response
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self._resolver.close()
+
+    def _exchange(self, raw: bytes, limits: Limits) -> Answer:
+        """On an idle connection or a new one.
+
+        Observed: the service closes idle connections without notice. A request that met such a connection goes out
+        again on a new one if that does no harm: it is repeatable, or cannot have left whole.
+        """
+        connection = self._take(IDLE_FOR_READS_S if limits.repeatable else IDLE_FOR_WRITES_S)
+        if connection is not None:
+            try:
+                return self._use(connection, raw, limits.deadline)
+            except NotSent:
+                pass
+            except AnswerLost:
+                if not (connection.silent and limits.repeatable):
+                    raise
+        return self._use(Connection.open(self._origin, self._resolver, limits.deadline), raw, limits.deadline)
+
+    def _use(self, connection: Connection, raw: bytes, deadline: Deadline) -> Answer:
+        try:
+            answer = connection.exchange(raw, deadline, self._answer_bytes_max)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.reusable:
+            self._keep(connection)
+        else:
+            connection.close()
+        return answer
+
+    def _keep(self, connection: Connection) -> None:
+        """Of more than may be kept, and of those too old for anything, the ones used longest ago are closed."""
+        with self._lock:
+            self._idle.append(connection)
+            while self._idle and (
+                len(self._idle) > self._idle_connections_max or self._idle[0].idle_s() > IDLE_FOR_READS_S
+            ):
+                self._idle.popleft().close()
+
+    def _take(self, idle_s_max: float) -> Connection | None:
+        """The connection used last that is open, unless it is too old; one too old for a write stays for reads."""
+        with self._lock:
+            while self._idle and self._idle[-1].idle_s() < idle_s_max:
+                connection = self._idle.pop()
+                if connection.looks_alive():
+                    return connection
+                connection.close()
+        return None
+
+    def _wire_format(self, request: PreparedRequest) -> bytes:
+        lines = [f"{request.method} {request.path_url} HTTP/1.1", f"Host: {self._host}"]
+        headers: dict[str, str] = dict(request.headers)  # type: ignore[arg-type]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if not all(map(_PLAIN_LINE.fullmatch, lines)):
+            raise ValueError("A request header holds what a header cannot carry.")
+        body = request.body if isinstance(request.body, bytes) else b""
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + body
