@@ -1,0 +1,154 @@
+"""The inbound side: HTTP and JSON. Builds the Flask application from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import BadHost, HTTPException, SecurityError
+from werkzeug.routing import BaseConverter
+
+from gateway import errors
+from gateway.errors import FieldError, GatewayError
+from gateway.rest import answers, auth, cors, defects, headers, probes, problems
+from gateway.rest.body import BODY_BYTES_MAX
+from gateway.rest.context import RequestContext, current
+from gateway.rest.probes import Documents
+from gateway.rest.resources import Endpoints
+from gateway.settings import Settings
+from gateway.telemetry import Log, Metrics
+from gateway.upstream.freshbooks import FreshBooks
+from schemas.resource import Resource
+
+__all__ = ["Documents", "build"]
+
+
+class KeyConverter(BaseConverter):
+    """A record's id in a path: a positive decimal number in ASCII digits, written the one way it can be."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+
+def build(
+    settings: Settings,
+    freshbooks: FreshBooks,
+    resources: Sequence[Resource],
+    metrics: Metrics,
+    log: Log,
+    documents: Documents,
+) -> Flask:
+    """The application that serves the resources' operations, the probes and the document."""
+    app = Flask("gateway", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX + 1  # a body of undeclared length is cut there without a word
+    app.url_map.merge_slashes = False
+    app.url_map.converters["key"] = KeyConverter
+    authenticate = auth.authenticator(settings)
+    for resource in resources:
+        Endpoints(resource, freshbooks, authenticate, settings, log).register(app)
+    probes.register(app, documents, metrics)
+    _frame_requests(app, settings, metrics, log)
+    _handle_errors(app, settings, log)
+    return app
+
+
+def _frame_requests(app: Flask, settings: Settings, metrics: Metrics, log: Log) -> None:
+    """What surrounds every request: its id, the headers of every answer, its count and its log line."""
+
+    @app.before_request
+    def begin() -> None:
+        route = request.url_rule.rule if request.url_rule else None
+        is_tidy = not request.environ.get("PATH_INFO", "").startswith("//")  # werkzeug would take it for one slash
+        g.context = RequestContext(headers.request_id(request), request.method, route if is_tidy else None)
+        if not is_tidy:
+            raise errors.RouteNotFound("There is nothing at this path.")
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        context = current()
+        _complete(response, context, settings)
+        metrics.requests.labels(context.operation or "other", context.route or "unmatched", response.status_code).inc()
+        _log_request(log, context, response)
+        return response
+
+
+def _complete(response: Response, context: RequestContext, settings: Settings) -> None:
+    response.headers["X-Request-Id"] = context.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.method == "OPTIONS" and response.status_code == 200:
+        response.status_code = 204
+        response.headers["Allow"] = ", ".join(sorted(response.allow))
+    if response.status_code in (204, 304):
+        response.headers.pop("Content-Type", None)
+    if context.operation:
+        response.headers.setdefault("Cache-Control", answers.PRIVATE)
+        response.vary.update(["Accept", "Authorization"])
+    cors.add_headers(request, response, settings.gateway_cors_origins)
+
+
+def _log_request(log: Log, context: RequestContext, response: Response) -> None:
+    log.info(
+        "request",
+        request_id=context.request_id,
+        method=request.method[:20],
+        path=problems.printable(request.path),
+        operation=context.operation,
+        status=response.status_code,
+        code=context.error.code if context.error else None,
+        outcome=problems.outcome_label(context.error) if context.error else None,
+        duration_ms=context.duration_ms(),
+    )
+
+
+def _handle_errors(app: Flask, settings: Settings, log: Log) -> None:
+    @app.errorhandler(GatewayError)
+    def known(error: GatewayError) -> Response:
+        if isinstance(error, errors.CredentialsRejected) and settings.gateway_auth == "passthrough":
+            error = auth.challenge("passthrough", "The upstream rejected these credentials.")
+        return _problem(error)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        return _problem(_from_werkzeug(error))
+
+    @app.errorhandler(Exception)
+    def defect(error: Exception) -> Response:
+        defects.report(log, error)
+        return _problem(errors.InternalDefect("The gateway met a defect of its own."))
+
+
+def _problem(error: GatewayError) -> Response:
+    context = current()
+    context.error = error
+    body = problems.document(
+        error,
+        instance=request.path,
+        request_id=context.request_id,
+        writes=context.writes,
+        deletes=request.method == "DELETE",
+    )
+    response = answers.json(body, body["status"])
+    response.content_type = problems.MEDIA_TYPE
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(problems.headers(error))
+    return response
+
+
+def _from_werkzeug(error: HTTPException) -> GatewayError:
+    """The framework's own refusals as ours."""
+    match error.code:
+        case 405:
+            allowed = sorted({*(getattr(error, "valid_methods", None) or ()), "OPTIONS"})
+            return errors.MethodNotAllowed("The path does not have this method.", headers={"Allow": ", ".join(allowed)})
+        case 404:
+            return errors.RouteNotFound("There is nothing at this path.")
+        case 413:
+            return errors.BodyTooLarge(f"The body is longer than {BODY_BYTES_MAX} bytes.")
+        case 400 if isinstance(error, BadHost | SecurityError):
+            place = FieldError("invalid_host", "Must be the name or address of a host.", header="Host")
+            return errors.InvalidHeader("Host cannot be read.", errors=[place])
+        case 400:
+            return errors.MalformedBody("The request could not be read.")
+    return errors.InternalDefect("The gateway met a defect of its own.")

@@ -1,0 +1,39 @@
+"""How gunicorn serves it: `gunicorn -c gunicorn.conf.py 'app:create_app()'`. Settings come from the environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from gateway.settings import settings_or_exit
+
+_settings = settings_or_exit()
+
+bind = str(_settings.gateway_bind)
+workers = _settings.gateway_workers
+threads = _settings.gateway_threads
+worker_class = "gthread"
+keepalive = 75
+graceful_timeout = int(_settings.upstream_deadline_s) + 5
+timeout = 60
+accesslog = None
+loglevel = "warning"
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gateway-metrics-")
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A worker that ended keeps its counters and loses its gauges."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    """The files of this run's metrics go with it."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -1,0 +1,41 @@
+"""The simulator over TCP, and gateways in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from simulator.server import Simulator
+from tests.support.gateway import Caller, start_gateway
+
+
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[Simulator]:
+    with Simulator(bind="127.0.0.1:0") as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(shared_simulator: Simulator) -> Simulator:
+    """A FreshBooks Classic with its demo data, no faults and an empty ledger."""
+    shared_simulator.reset()
+    return shared_simulator
+
+
+@pytest.fixture
+def make_gateway(simulator: Simulator) -> Callable[..., Caller]:
+    """Makes gateways in front of the simulator; keyword arguments are settings in lower case."""
+
+    def make(**settings: Any) -> Caller:
+        env = {"upstream_url": simulator.url, "upstream_token": "demo-admin", "gateway_auth": "open"} | settings
+        return start_gateway({name.upper(): str(value) for name, value in env.items() if value is not None})
+
+    return make
+
+
+@pytest.fixture
+def caller(make_gateway: Callable[..., Caller]) -> Caller:
+    """A caller of a gateway without authentication."""
+    return make_gateway()
