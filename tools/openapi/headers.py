@@ -1,0 +1,115 @@
+"""Header fields: those a caller may send, and those an answer carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.rest import headers
+from gateway.rest.resources import MERGE_PATCH, Operation
+
+Node = dict[str, Any]
+
+_ENTITY_TAG = {"type": "string", "pattern": '^"[\\x21\\x23-\\x7E]*"$'}
+_ENTITY_TAGS = {"type": "string", "pattern": f"^({headers.ENTITY_TAGS.pattern})$"}
+
+
+def _text(description: str, example: str, **schema: Any) -> Node:
+    return {"description": description, "schema": {"type": "string", **schema}, "example": example}
+
+
+RESPONSE_HEADERS: dict[str, Node] = {
+    "X-Request-Id": _text(
+        "Names this request in the gateway's log: the caller's own `X-Request-Id`, or a new one.",
+        "8d2f0c9ab3a04e0f9f0d6f8b2c1e4a57",
+        pattern="^[A-Za-z0-9_.-]{1,128}$",
+    ),
+    "ETag": {
+        "description": "A strong entity tag: it changes when the answer changes. Send it back in `If-Match` or "
+        "`If-None-Match`.",
+        "schema": _ENTITY_TAG,
+        "example": '"5f2a7d1c90b34e68a1d7c3f0b2e49586"',
+    },
+    "Link": _text(
+        "The other pages (RFC 8288), every filter kept: `first` and `last`, and where there are any `prev` and `next`.",
+        '</clients?page=1&per_page=25>; rel="first", </clients?page=4&per_page=25>; rel="last"',
+        pattern='^<[^>]+>; rel="[a-z]+"(, <[^>]+>; rel="[a-z]+")*$',
+    ),
+    "Location": _text("Where the new record is.", "/clients/13", format="uri-reference", pattern="^/"),
+    "Preference-Applied": _text("Which preferences of `Prefer` were followed (RFC 7240).", "return=minimal"),
+    "Cache-Control": _text(
+        "Records are private and must be revalidated; errors are not kept.",
+        "private, no-cache",
+        enum=["private, no-cache", "no-store"],
+    ),
+    "Vary": _text("Which request headers the answer depends on.", "Accept, Authorization"),
+    "Retry-After": {
+        "description": "How many seconds to wait before trying again.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 5,
+    },
+    "WWW-Authenticate": _text("Which credentials are asked for.", 'Bearer realm="gateway"', pattern="^(Bearer|Basic) "),
+    "Allow": _text("The methods the path has.", "GET, HEAD, OPTIONS, POST", pattern="^[A-Z]+(, [A-Z]+)*$"),
+    "Accept-Patch": _text("The media types a patch may have.", f"{MERGE_PATCH}, application/json"),
+    "Accept-Post": _text("The media types a body may have.", "application/json"),
+}
+
+
+def answer_headers(*required: str, optional: tuple[str, ...] = ()) -> Node:
+    """References to the headers of an answer; `X-Request-Id` is in every one."""
+    names = {name: name for name in ("X-Request-Id", *required)} | {name: f"Optional-{name}" for name in optional}
+    return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
+
+
+def components() -> dict[str, Node]:
+    """Each header as one that is always there, and those that some answers leave out also as one that may be missing:
+    nothing may stand beside a reference."""
+    always = {name: {"required": True, **node} for name, node in RESPONSE_HEADERS.items()}
+    return always | {f"Optional-{name}": RESPONSE_HEADERS[name] for name in ("ETag", "Preference-Applied")}
+
+
+# Their examples stand in the schemas: those beside a schema are filled into forms, and so sent, by pages that try it.
+PARAMETERS: dict[str, Node] = {
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "A name for this request, to find it again in the log. It is used when it is 1 to 128 letters, "
+        "digits, `_`, `.` or `-`; otherwise a new one is made.",
+        "schema": {"type": "string", "examples": ["order-4711.retry-1"]},
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "Change the record only if it still is what this `ETag` was given for; otherwise 412. Prevents "
+        "that two callers overwrite each other.",
+        "schema": {**_ENTITY_TAGS, "examples": ['"5f2a7d1c90b34e68a1d7c3f0b2e49586"', "*"]},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "Answer 304 without a body if the caller's copy, named by its `ETag`, still holds.",
+        "schema": {**_ENTITY_TAGS, "examples": ['"5f2a7d1c90b34e68a1d7c3f0b2e49586"']},
+    },
+    "PreferWait": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "Preferences (RFC 7240). `wait=SECONDS` shortens the time the request may take.",
+        "schema": {"type": "string", "examples": ["wait=5"]},
+    },
+    "PreferReturn": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "Preferences (RFC 7240). `return=minimal` saves reading the record back: the answer is then no "
+        "more than needed. `wait=SECONDS` shortens the time the request may take.",
+        "schema": {"type": "string", "examples": ["return=minimal", "return=minimal, wait=5"]},
+    },
+}
+
+
+def request_headers(operation: Operation) -> list[Node]:
+    """References to the header parameters that an operation heeds."""
+    names = ["PreferReturn" if operation.media_types else "PreferWait", "RequestId"]
+    if "change" in operation.traits:
+        names.insert(0, "IfMatch")
+    if not operation.writes:
+        names.insert(0, "IfNoneMatch")
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
