@@ -39,8 +39,8 @@ def settings_page() -> str:
     return (
         "# Settings\n\n"
         "They come from the environment only and are read once, at start. Units stand in the names. Problems are all\n"
-        "reported together, with exit code 2. Variables marked `FILE` are secrets: each may also stand in a file named by\n"
-        "`NAME_FILE`. Generated from `gateway/settings.py` by `make openapi`.\n\n"
+        "reported together, with exit code 2. Variables marked `FILE` are secrets: each may also stand in a file\n"
+        "named by `NAME_FILE`. Generated from `gateway/settings.py` by `make openapi`.\n\n"
         "| variable | meaning | default |\n|---|---|---|\n" + rows
     )
 

@@ -132,10 +132,10 @@ def run(request: pytest.FixtureRequest, simulator: Simulator) -> Iterator[Any]:
     config = {
         "seed": 7,
         "headers": headers,
-        "generation": {"max-examples": 25, "deterministic": True, "database": "none", "no-shrink": True},
+        "generation": {"max-examples": 15, "deterministic": True, "database": "none", "no-shrink": True},
         # The document says what is linked. Guessing from names takes X-Request-Id for a record's id, a number, which
         # no header can be.
-        "phases": {"stateful": {"generation": {"max-examples": 15}, "inference": {"algorithms": ["location-headers"]}}},
+        "phases": {"stateful": {"generation": {"max-examples": 8}, "inference": {"algorithms": ["location-headers"]}}},
     }
     app = Detachable(create_app(Settings.from_env(env), open_log("error")))
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=schemathesis.Config.from_dict(config))
