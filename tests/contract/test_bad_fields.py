@@ -87,7 +87,7 @@ BAD_CONTACTS: dict[str, tuple[Any, str, str]] = {
     "unknown field": ({"email": "a@b.example", "phone3": "1"}, "/contacts/1/phone3", "unknown_field"),
     "an XML name": ({"email": "a@b.example", "contact_id": 1}, "/contacts/1/contact_id", "unknown_field"),
     "id as text": ({"email": "a@b.example", "id": "15"}, "/contacts/1/id", "wrong_type"),
-    "id as fraction": ({"email": "a@b.example", "id": 15.0}, "/contacts/1/id", "wrong_type"),
+    "id as fraction": ({"email": "a@b.example", "id": 15.5}, "/contacts/1/id", "wrong_type"),
     "id as truth": ({"email": "a@b.example", "id": True}, "/contacts/1/id", "wrong_type"),
     "id of zero": ({"email": "a@b.example", "id": 0}, "/contacts/1/id", "out_of_range"),
     "negative id": ({"email": "a@b.example", "id": -1}, "/contacts/1/id", "out_of_range"),
@@ -105,6 +105,21 @@ def test_a_bad_contact_is_pointed_at_by_its_number(
         body = valid(contacts=[{"email": "good@b.example"}, contact])
         found = refused(send(caller, route, body), 422, "invalid_fields", simulator, {"pointer": pointer, "code": code})
         assert len(found["errors"]) == 1
+
+
+def test_a_new_record_has_no_stored_contacts(caller: Caller, simulator: Simulator) -> None:
+    """An id on creation claims an identity that nobody has; null claims none."""
+    body = valid(contacts=[{"email": "c@d.example"}, {"id": 15, "email": "c@d.example"}])
+    place = {"pointer": "/contacts/1/id", "code": "read_only"}
+    refused(send(caller, ("POST", "/clients"), body), 422, "invalid_fields", simulator, place)
+    body = valid(contacts=[{"id": None, "email": "c@d.example"}])
+    assert send(caller, ("POST", "/clients"), body).status_code == 201
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(caller: Caller) -> None:
+    """JSON has one kind of number: 15.0 is 15."""
+    response = send(caller, ("PATCH", "/clients/13"), {"contacts": [{"id": 15.0, "email": "c@d.example"}]})
+    assert [contact["id"] for contact in json_of(response)["contacts"]] == [15]
 
 
 @pytest.mark.parametrize("name", CONTACT_TEXTS)

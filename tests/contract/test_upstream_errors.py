@@ -240,8 +240,8 @@ def test_an_invalid_node_is_about_fields_whatever_its_code(
     caller: Caller, simulator: Simulator, code: int | None
 ) -> None:
     """Its code is unknown, its text was seen."""
-    simulator.switches.set(invalid_node_code=code)
-    response = caller.post("/clients", json={"email": "a@b.example", "contacts": [{"id": 1, "email": "c@d.example"}]})
+    simulator.faults.add("unknown_fault", code=code, text="Invalid node: contact_id.")
+    response = caller.post("/clients", json={"email": "a@b.example"})
     body = problem(response, 422, "fields_rejected")
     assert body["upstream"] == {"code": code, "message": "Invalid node: contact_id."}
     assert body["outcome"] == "not_applied"
