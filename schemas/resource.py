@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,10 @@ from marshmallow.exceptions import SCHEMA
 
 from schemas.types import Count, Group, Leaf, Many
 
+_COMPLAINTS_MAX = 100
+"""How many reasons a refusal lists at most: a body can be wrong in a hundred thousand places."""
+_UNKNOWN = "unknown_field|Unknown field."
+
 
 class Strict(Schema):
     """Refuses what it does not know."""
@@ -21,7 +26,7 @@ class Strict(Schema):
         unknown = RAISE
 
     error_messages = {
-        "unknown": "unknown_field|Unknown field.",
+        "unknown": _UNKNOWN,
         "type": "wrong_type|Must be an object.",
     }
 
@@ -54,7 +59,7 @@ class Invalid:
 
 
 class InvalidRecord(Exception):
-    """A value breaks its schema; `complaints` lists every reason."""
+    """A value breaks its schema; `complaints` lists every reason, up to a hundred."""
 
     def __init__(self, complaints: list[Invalid]) -> None:
         super().__init__(f"{len(complaints)} invalid")
@@ -152,7 +157,8 @@ def _load(schema: Schema, data: Mapping[str, Any], *, partial: bool) -> dict[str
     try:
         loaded: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
-        raise InvalidRecord(list(_complaints(schema, error.messages, ()))) from None
+        complaints = itertools.islice(_complaints(schema, error.messages, ()), _COMPLAINTS_MAX)
+        raise InvalidRecord(list(complaints)) from None
     return loaded
 
 
@@ -160,7 +166,7 @@ def _complaints(schema: Schema | None, messages: Any, path: tuple[str | int, ...
     """Flattens marshmallow's tree of messages, saying better what it says about names."""
     if isinstance(messages, Mapping):
         for key, below in messages.items():
-            if key == SCHEMA:
+            if key == SCHEMA and below != [_UNKNOWN]:
                 yield from _complaints(schema, below, path)
             elif isinstance(key, str) and schema is not None and key not in schema.load_fields:
                 yield _misnamed(schema, key, path)
