@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,12 @@ import trustme
 
 from simulator.server import Simulator
 from tests.simulator.api_caller import ApiCaller
+
+
+@pytest.fixture
+def others() -> frozenset[threading.Thread]:
+    """The threads of those who were here before: name it before `sim`."""
+    return frozenset(threading.enumerate())
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_clearing_the_faults_opens_every_gate(sim: Simulator) -> None:
     assert sim.gates.states() == []
 
 
-def test_stopping_opens_every_gate(sim: Simulator) -> None:
+def test_stopping_opens_every_gate(others: frozenset[threading.Thread], sim: Simulator) -> None:
     """Nothing hangs in a simulator that is stopped."""
     sim.faults.add("gate", gate="g")
     with ThreadPoolExecutor(1) as pool:
@@ -71,7 +71,7 @@ def test_stopping_opens_every_gate(sim: Simulator) -> None:
         sim.gates.wait("g")
         sim.stop()
         assert call.exception(30) is None or isinstance(call.exception(), OSError | http.client.HTTPException)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("simulator")]
+    assert not [thread for thread in {*threading.enumerate()} - others if thread.name.startswith("simulator")]
 
 
 def test_a_gate_opened_beforehand(sim: Simulator) -> None:
