@@ -1,0 +1,194 @@
+"""The store in a folder, for all processes of one machine: lmdb, read without locks, written by one at a time.
+
+A process killed at any point leaves the last whole batch. What is read is never older than the last batch that any
+process has finished. Not for network file systems.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import lmdb
+
+from gateway.store.embedded.entries import HEAD, LONGEST_PLAIN_KEY_BYTES, read_head, stored_key
+from gateway.store.embedded.environment import View
+from gateway.store.embedded.opening import Opening
+from gateway.store.embedded.room import Batch, Room
+from gateway.store.errors import StoreCorrupted, StoreDown, StoreError, StoreFull
+from gateway.store.fork import tell_of_forks
+from gateway.store.interface import Applied, Check, Status, Write, vet, vet_key
+from gateway.store.outage import Outage
+
+LEAST_BOUND_BYTES = 1 << 20
+_TRIES = 4
+_T = TypeVar("_T")
+
+
+class _MovedError(Exception):
+    """Another process has replaced the files; look again."""
+
+
+class _CommitError(Exception):
+    """The batch may have been applied, so it must not be tried again."""
+
+    def __init__(self, error: lmdb.Error) -> None:
+        super().__init__()
+        self.error = error
+
+
+class EmbeddedStore:
+    """Opened at first use, anew in every forked child. One folder can be open once in a process.
+
+    `durable`: a batch is on the disk before `apply` returns, and damage raises `StoreCorrupted` until an operator has
+    moved the files away. Otherwise the store forgets with the machine, and a damaged one is put aside, told to
+    `on_damage` once, and replaced by an empty one.
+    `evict`: near the bound, what would expire first makes room. Otherwise `StoreFull`: new keys from 75 % on, larger
+    values under known keys from 90 % on, so that what was begun can be finished.
+    The file never grows beyond `bound_bytes`; a lowered bound holds for entries at once, for the file once it is new.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        bound_bytes: int,
+        *,
+        durable: bool,
+        evict: bool,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        lock_timeout_s: float | None = None,
+        outage_memory_s: float = 0.25,
+        on_damage: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Touches nothing yet. `lock_timeout_s` bounds the wait for another writer: 0.5, or 1 when durable.
+
+        Raises `ValueError` for a bound under 1 MiB.
+        """
+        if bound_bytes < LEAST_BOUND_BYTES:
+            raise ValueError(f"a store needs a bound of at least {LEAST_BOUND_BYTES} bytes")
+        self._bound_bytes = bound_bytes
+        self._evict = evict
+        self._clock = clock
+        self._opening = Opening(
+            os.path.abspath(path),
+            bound_bytes,
+            durable=durable,
+            lock_timeout_s=lock_timeout_s or (1.0 if durable else 0.5),
+            outage=Outage(outage_memory_s, monotonic),
+            on_damage=on_damage,
+        )
+        self._writing = Outage(outage_memory_s, monotonic)
+        self._room = Room(bound_bytes, evict=evict)
+        tell_of_forks(self)
+
+    def __repr__(self) -> str:
+        return f"EmbeddedStore({self._opening.path!r})"
+
+    def get(self, key: bytes) -> bytes | None:
+        if len(key) > LONGEST_PLAIN_KEY_BYTES:
+            return self.get_many((key,))[0]
+        view = self._opening.view
+        if view is None or view.stamp[0] != view.generation:
+            return self.get_many((key,))[0]
+        try:
+            txn = view.begin(view.data)
+            raw = txn.get(key)
+            if raw is None:
+                txn.abort()
+                return None
+            expires_at_s, chunk_total = read_head(raw)
+            value = view.entries.join(txn, key, chunk_total) if chunk_total else raw[HEAD.size :]
+            txn.abort()
+        except lmdb.Error:
+            return self.get_many((key,))[0]
+        return value if expires_at_s > self._clock() else None
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        for key in keys:
+            vet_key(key)
+        stored = [stored_key(key) for key in keys]
+        return self._with_view(lambda view: view.read(stored, self._clock()))
+
+    def apply(self, checks: Sequence[Check], writes: Sequence[Write]) -> Applied | None:
+        vet(checks, writes)
+        batch = Batch.of(checks, writes)
+        self._room.vet(batch)
+        with self._writing.guard(), self._opening.turn():
+            return self._with_view(lambda view: self._write(view, batch), batch)
+
+    def status(self) -> Status:
+        try:
+            return self._with_view(self._status_of)
+        except StoreError:
+            return Status(reachable=False, bound_bytes=self._bound_bytes, evicts=self._evict)
+
+    def close(self) -> None:
+        self._opening.close()
+
+    def before_fork(self) -> None:
+        self._opening.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        self._opening.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        self._opening.after_fork_in_child()
+        self._writing.forget()
+
+    def _status_of(self, view: View) -> Status:
+        with view.env.begin() as txn:
+            used_bytes = view.entries.used_bytes(txn)
+            entries = txn.stat(view.entries.data)["entries"]
+        return Status(True, used_bytes, self._bound_bytes, entries, self._evict)
+
+    def _with_view(self, action: Callable[[View], _T], batch: Batch | None = None) -> _T:
+        """Runs `action`, again where a new look or more room may help. Raises `StoreError`."""
+        refusal: StoreError = StoreDown(f"the files in {self._opening.path} keep changing")
+        for _ in range(_TRIES):
+            view = self._opening.enter()
+            try:
+                return action(view)
+            except _MovedError:
+                continue
+            except _CommitError as failure:
+                raise self._opening.learn(view, failure.error) from None
+            except lmdb.Error as error:
+                refusal = self._opening.learn(view, error)
+            if isinstance(refusal, StoreCorrupted) or (isinstance(refusal, StoreFull) and not self._evict):
+                break
+            if isinstance(refusal, StoreFull) and batch is not None:
+                self._make_room(view, batch)
+        raise refusal
+
+    def _write(self, view: View, batch: Batch) -> Applied | None:
+        with view.folder.lock:
+            if view.moved():
+                raise _MovedError
+            txn = view.begin(write=True)
+            try:
+                applied = self._room.apply(view.entries, txn, batch, self._clock())
+            except StoreFull:
+                _commit(txn)
+                raise
+            except BaseException:
+                txn.abort()
+                raise
+            _commit(txn)
+        return applied
+
+    def _make_room(self, view: View, batch: Batch) -> None:
+        """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""
+        view.env.reader_check()
+        with contextlib.suppress(lmdb.MapFullError), view.folder.lock, view.begin(write=True) as txn:
+            self._room.make(view.entries, txn, batch, self._clock())
+
+
+def _commit(txn: "lmdb.Transaction[bytes]") -> None:
+    try:
+        txn.commit()
+    except lmdb.MapFullError:
+        raise
+    except lmdb.Error as error:
+        raise _CommitError(error) from None

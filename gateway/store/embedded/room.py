@@ -1,0 +1,130 @@
+"""A batch inside a transaction, and the bound: what is swept, evicted or refused so that nothing grows for ever.
+
+Each write pays a bounded share: it removes at most a few times the entries and bytes it brings.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.store.embedded.entries import LONGEST_PLAIN_KEY_BYTES, Entries, entry_bytes, shorten
+from gateway.store.errors import StoreFull
+from gateway.store.interface import Add, Applied, Check, Delete, Put, Write, read_count, vet_count
+
+if TYPE_CHECKING:
+    import lmdb
+
+_NEW_KEYS_UNTIL = 0.75
+_KNOWN_KEYS_UNTIL = 0.9
+_LARGEST_SHARE = 0.125
+_WRITES_PER_TURN = 16
+_BYTES_PER_TURN = 65_536
+_SWEPT_PER_WRITE = 4
+_EVICTED_PER_WRITTEN = 2
+_BATCHES_IN_WAITING = 3
+
+
+class Batch(NamedTuple):
+    """Checks and writes under stored keys."""
+
+    checks: Sequence[Check]
+    writes: Sequence[Write]
+    written_bytes: int
+
+    @classmethod
+    def of(cls, checks: Sequence[Check], writes: Sequence[Write]) -> "Batch":
+        stored_writes = [_stored_write(write) for write in writes]
+        return cls([_stored_check(check) for check in checks], stored_writes, sum(map(_bytes_of, stored_writes)))
+
+    def holds(self, entries: Entries, txn: "lmdb.Transaction[bytes]", now_s: float) -> bool:
+        return all(entries.live(txn, key, now_s) == expected for key, expected in self.checks)
+
+
+class Room:
+    """Keeps one store's entries within `bound_bytes`. Used by one writer at a time."""
+
+    def __init__(self, bound_bytes: int, *, evict: bool) -> None:
+        self._bound_bytes = bound_bytes
+        self._evict = evict
+        self._unswept_writes = 0
+        self._unswept_bytes = 0
+
+    def vet(self, batch: Batch) -> None:
+        """Raises `StoreFull` for what would not fit in an empty store, with the pages a change needs beside it."""
+        if batch.written_bytes > self._bound_bytes * _LARGEST_SHARE:
+            raise StoreFull(f"a batch of {batch.written_bytes} bytes is too large for a store of {self._bound_bytes}")
+
+    def apply(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> Applied | None:
+        """Raises `StoreFull` with nothing of the batch in the transaction, which may have swept and can be committed.
+
+        After any other error the transaction must be aborted.
+        """
+        if not batch.holds(entries, txn, now_s):
+            return None
+        self._tidy(entries, txn, batch, now_s)
+        if not self._evict and batch.written_bytes and self._too_full(entries, txn, batch, now_s):
+            raise StoreFull("the store is full")
+        return Applied(_write_all(entries, txn, batch.writes, now_s))
+
+    def make(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> None:
+        """More than a usual turn: after lmdb found no free page, or none that no reader may still look at."""
+        entries.sweep(txn, now_s, 4 * _WRITES_PER_TURN)
+        entries.evict(txn, _BYTES_PER_TURN + 4 * batch.written_bytes)
+
+    def _tidy(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> None:
+        self._unswept_writes += len(batch.writes)
+        self._unswept_bytes += batch.written_bytes
+        if self._unswept_writes < _WRITES_PER_TURN and self._unswept_bytes < _BYTES_PER_TURN:
+            return
+        limit = _SWEPT_PER_WRITE * max(self._unswept_writes, _WRITES_PER_TURN)
+        more_expired = entries.sweep(txn, now_s, limit) <= 0
+        if self._evict and entries.used_bytes(txn) > self._brim_bytes(batch):
+            entries.evict(txn, _EVICTED_PER_WRITTEN * self._unswept_bytes)
+        self._unswept_writes = _WRITES_PER_TURN if more_expired else 0
+        self._unswept_bytes = 0
+
+    def _brim_bytes(self, batch: Batch) -> float:
+        """From how much on to evict: what this batch frees can be written to by the second after it at the earliest."""
+        return self._bound_bytes * _NEW_KEYS_UNTIL - _BATCHES_IN_WAITING * batch.written_bytes
+
+    def _too_full(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> bool:
+        if self._fits(entries, txn, batch, _NEW_KEYS_UNTIL):
+            return False
+        entries.sweep(txn, now_s, 4 * _WRITES_PER_TURN)
+        all_known = all(
+            isinstance(write, Delete) or entries.live(txn, write.key, now_s) is not None for write in batch.writes
+        )
+        return not self._fits(entries, txn, batch, _KNOWN_KEYS_UNTIL if all_known else _NEW_KEYS_UNTIL)
+
+    def _fits(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, share: float) -> bool:
+        return entries.used_bytes(txn) + batch.written_bytes <= self._bound_bytes * share
+
+
+def _write_all(
+    entries: Entries, txn: "lmdb.Transaction[bytes]", writes: Sequence[Write], now_s: float
+) -> tuple[int, ...]:
+    counters = []
+    for write in writes:
+        if isinstance(write, Put):
+            entries.put(txn, write.key, write.value, now_s + write.ttl_s)
+        elif isinstance(write, Add):
+            count = read_count(entries.live(txn, write.key, now_s)) + write.amount
+            vet_count(count)
+            entries.put(txn, write.key, b"%d" % count, now_s + write.ttl_s)
+            counters.append(count)
+        else:
+            entries.delete(txn, write.key)
+    return tuple(counters)
+
+
+def _bytes_of(write: Write) -> int:
+    if isinstance(write, Delete):
+        return 0
+    return entry_bytes(write.key, len(write.value) if isinstance(write, Put) else 0)
+
+
+def _stored_check(check: Check) -> Check:
+    return check if len(check.key) <= LONGEST_PLAIN_KEY_BYTES else check._replace(key=shorten(check.key))
+
+
+def _stored_write(write: Write) -> Write:
+    return write if len(write.key) <= LONGEST_PLAIN_KEY_BYTES else write._replace(key=shorten(write.key))
