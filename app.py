@@ -1,37 +1,118 @@
-"""The composition root: settings → transport → FreshBooks → Flask application. Nothing else knows every room."""
+"""The composition root: settings → store, transport → policies → Flask application. Nothing else knows every room."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Flask
 
 from gateway import rest
+from gateway.policy.circuit import SharedCircuit
+from gateway.policy.creation import Creation
+from gateway.policy.idempotency import Idempotency
+from gateway.policy.leases import RecordLeases
 from gateway.settings import Settings, settings_or_exit
+from gateway.store.interface import Store
+from gateway.store.open import open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
-from gateway.upstream import remote
+from gateway.upstream import remote, retry
+from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
+from gateway.upstream.remote import Remote
 from gateway.upstream.transport import HttpTransport
 from schemas import RESOURCES
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
+BULKHEAD_WAIT_S = 1.0
 
 
-def create_app(settings: Settings | None = None, log: Log | None = None) -> Flask:
-    """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid."""
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What processes share: `coordination`, which may be lost, and `records`, which must last."""
+
+    coordination: Store
+    records: Store
+
+
+def create_app(
+    settings: Settings | None = None,
+    log: Log | None = None,
+    *,
+    stores: Stores | None = None,
+    calls: Remote | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Flask:
+    """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
+
+    Without `stores` it opens those that the settings name, without `calls` it makes its calls
+    over HTTP. `clock` reads seconds that all sharers of them agree on.
+    """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
     metrics = Metrics(multiprocess="PROMETHEUS_MULTIPROC_DIR" in os.environ)
-    transport = HttpTransport(
+    account = account_of(settings)
+    stores = stores or _stores(settings, log)
+    transport = _transport(settings)
+    circuit = SharedCircuit(stores.coordination, account, metrics, clock)
+    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log)
+    freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
+    safety = rest.Safety(
+        Creation(freshbooks, stores.records, account, settings.idempotency_settle_s, metrics, log, clock),
+        Idempotency(stores.records, account, metrics, log, clock),
+        RecordLeases(stores.coordination, account),
+    )
+    app = rest.build(settings, freshbooks, safety, RESOURCES, metrics, log, _documents())
+    app.extensions["close"] = functools.partial(_close, transport, stores)
+    return app
+
+
+def _close(transport: HttpTransport, stores: Stores) -> None:
+    """Lets go of connections and files; what the application is asked afterwards fails."""
+    transport.close()
+    stores.coordination.close()
+    stores.records.close()
+
+
+def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log) -> Remote:
+    """A remote procedure call and everything around it, from the outside in: retry, circuit, bulkhead, measuring."""
+    bulkhead = Bulkhead(settings.upstream_in_flight_max, BULKHEAD_WAIT_S)
+    measured = remote.measured(calls, metrics, log)
+    return retry.retrying(circuit.around(bulkhead.around(measured)), retry.Budget(), metrics)
+
+
+def _transport(settings: Settings) -> HttpTransport:
+    return HttpTransport(
         settings.upstream_url,
         answer_bytes_max=ANSWER_BYTES_MAX,
-        idle_connections_max=settings.gateway_threads,
+        idle_connections_max=settings.upstream_in_flight_max,
         ca_file=settings.upstream_ca_file,
     )
-    calls = remote.measured(remote.over(transport), metrics, log)
-    freshbooks = FreshBooks(calls, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
-    return rest.build(settings, freshbooks, RESOURCES, metrics, log, _documents())
+
+
+def _stores(settings: Settings, log: Log) -> Stores:
+    return Stores(
+        _open(settings, "coordination", log, durable=False),
+        _open(settings, "records", log, durable=True),
+    )
+
+
+def _open(settings: Settings, name: str, log: Log, *, durable: bool) -> Store:
+    def report(damage: str) -> None:
+        log.error("store_damaged", store=name, damage=damage)
+
+    url = settings.store_url.reveal()
+    return open_store(url, name, settings.store_bytes_max, durable=durable, evict=not durable, on_damage=report)
+
+
+def account_of(settings: Settings) -> bytes:
+    """The upstream account's name in the store."""
+    return hashlib.blake2b(settings.upstream_url.encode(), digest_size=8).hexdigest().encode()
 
 
 def _documents() -> rest.Documents:

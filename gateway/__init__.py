@@ -2,7 +2,9 @@
 
 Rooms, and the one direction in which they know each other:
 
-    app → gateway.rest → gateway.upstream → schemas        leaves: errors, settings, telemetry, deadline, secret
+    app → gateway.rest → gateway.policy → gateway.store | gateway.upstream → schemas
+
+Leaves: errors, settings, telemetry; below them deadline, secret.
 
 The path of one request:
 

@@ -13,6 +13,8 @@
     │   ├── UnsupportedMediaType     the body is not of a type the route reads
     │   ├── BodyTooLarge             more bytes than the gateway reads
     │   ├── InvalidFields            the body breaks the schema
+    │   ├── KeyInFlight              a request with this Idempotency-Key is being worked on
+    │   ├── KeyReused                this Idempotency-Key came with another payload
     │   ├── PreconditionFailed       If-Match names an older representation
     │   └── PreconditionRequired     If-Match is required here
     ├── UpstreamError            the call to FreshBooks Classic did not succeed
@@ -24,10 +26,17 @@
     │   ├── UpstreamUnavailable      maintenance
     │   ├── UpstreamFailed           it broke, or reported a fault nobody knows
     │   ├── GarbledAnswer            an answer that is not the API's
+    │   ├── CircuitOpen              it is not asked, because it kept failing
+    │   ├── Overloaded               it is not asked, because too many calls are in flight
     │   ├── NotSent                  nothing reached it
     │   ├── AnswerLost               sent, then no complete answer
     │   └── DeadlinePassed           no time left
-    └── InternalDefect           we must act
+    ├── WriteInDoubt             nobody can tell whether a write was applied
+    ├── SeveralCandidates        several records could be the one that a lost create made
+    └── OperatorError            we or those who run the gateway must act
+        ├── RecordBusy               another change of the record does not finish
+        ├── StoreUnavailable         the shared memory cannot be asked, so a promise cannot be kept
+        └── InternalDefect           a defect of ours
 
 An `UpstreamError` knows two things every policy is keyed on: the `outcome` of the remote procedure call, and what
 became of the write it carried, if it was one (`written`).
@@ -111,7 +120,8 @@ class GatewayError(Exception):
     """The root: an error with a stable `code`, told to callers with `detail`.
 
     `retry_after_s` is how many seconds to wait before asking again; None when nobody knows.
-    `headers` are response headers the error asks for, such as `Allow`.
+    `headers` are response headers the error asks for, such as `Allow`. `see` is the path of a query that would tell
+    more; None when there is none. `candidates` are the ids of records that the error is about.
     """
 
     code: ClassVar[str]
@@ -124,12 +134,16 @@ class GatewayError(Exception):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         retry_after_s: int | None = None,
+        see: str | None = None,
+        candidates: Sequence[int] = (),
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         self.retry_after_s = retry_after_s
+        self.see = see
+        self.candidates = tuple(candidates)
 
 
 class CallerError(GatewayError):
@@ -180,6 +194,17 @@ class InvalidFields(CallerError):
     code = "invalid_fields"
 
 
+class KeyInFlight(CallerError):
+    """What becomes of the write is up to the request that works on the key."""
+
+    code = "key_in_flight"
+    written = Written.UNKNOWN
+
+
+class KeyReused(CallerError):
+    code = "key_reused"
+
+
 class PreconditionFailed(CallerError):
     code = "precondition_failed"
 
@@ -191,10 +216,12 @@ class PreconditionRequired(CallerError):
 class UpstreamError(GatewayError):
     """The remote procedure call did not end in success.
 
-    `fault` is what the upstream said; None when it said nothing of its own kind.
+    `fault` is what the upstream said; None when it said nothing of its own kind. `final` says that repeating the call
+    at once is pointless.
     """
 
     outcome: RpcOutcome
+    final: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -217,6 +244,9 @@ class UpstreamError(GatewayError):
 
 
 class RecordNotFound(UpstreamError):
+    """`in_doubt` says that an earlier attempt of the same call may have deleted the record."""
+
+    in_doubt: bool = False
     code = "not_found"
     outcome = RpcOutcome.NOT_FOUND
 
@@ -271,6 +301,22 @@ class NotSent(UpstreamError):
     outcome = RpcOutcome.NOT_SENT
 
 
+class CircuitOpen(UpstreamError):
+    """The upstream kept failing, so it is left alone for a while."""
+
+    code = "circuit_open"
+    outcome = RpcOutcome.NOT_SENT
+    final = True
+
+
+class Overloaded(UpstreamError):
+    """The gateway has as many requests in hand as it can take. Nothing was sent."""
+
+    code = "overloaded"
+    outcome = RpcOutcome.NOT_SENT
+    final = True
+
+
 class AnswerLost(UpstreamError):
     """The request went out whole and no complete answer came back: it may have been acted on."""
 
@@ -289,7 +335,37 @@ class DeadlinePassed(UpstreamError):
         self.outcome = RpcOutcome.UNKNOWN if sent else RpcOutcome.NOT_SENT
 
 
-class InternalDefect(GatewayError):
+class WriteInDoubt(GatewayError):
+    """The write was sent, and it cannot be told whether it was applied. `see` names the query that would tell."""
+
+    code = "write_in_doubt"
+    written = Written.UNKNOWN
+
+
+class SeveralCandidates(GatewayError):
+    """Several records could be the one that a create of unknown outcome made (`candidates`)."""
+
+    code = "several_candidates"
+    written = Written.UNKNOWN
+
+
+class OperatorError(GatewayError):
+    """We, or those who run the gateway, must act."""
+
+
+class RecordBusy(OperatorError):
+    """Another change of the same record did not finish in time. Nothing was sent."""
+
+    code = "record_busy"
+
+
+class StoreUnavailable(OperatorError):
+    """The memory that workers share cannot be asked, so what was asked for cannot be promised. Nothing was sent."""
+
+    code = "store_unavailable"
+
+
+class InternalDefect(OperatorError):
     """A defect of ours. The caller learns the request id and nothing more."""
 
     code = "internal_defect"

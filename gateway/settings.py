@@ -103,6 +103,14 @@ def _bind(text: str) -> Bind:
     return Bind(host.strip("[]"), int(port))
 
 
+def _store_url(text: str) -> Secret:
+    """A secret, because it may hold a password."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("", "file", "redis", "rediss", "unix"):
+        raise ValueError("must be a folder, file:///path, redis://…, rediss://… or unix://…")
+    return Secret(text)
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -168,6 +176,9 @@ class Settings:
     upstream_ca_file: str | None = _setting(
         _certificates, "Certificates (PEM) to trust for the upstream instead of the public ones.", shown="none"
     )
+    upstream_in_flight_max: int = _setting(
+        _whole(1, 512), "Calls to the upstream that a process may have in flight; more wait for up to a second.", "24"
+    )
     gateway_bind: Bind = _setting(_bind, "Address and port.", "127.0.0.1:8080")
     gateway_workers: int = _setting(_whole(1, 64), "Processes.", "2")
     gateway_threads: int = _setting(
@@ -187,6 +198,23 @@ class Settings:
     )
     gateway_cors_origins: tuple[str, ...] = _setting(
         _origins, "Origins a browser may call from, separated by commas.", "", shown="none"
+    )
+    store_url: Secret = _setting(
+        _store_url,
+        "What workers and replicas share: a folder (embedded store, one machine) or `redis://…`, `rediss://…`, "
+        "`unix://…`.",
+        "var/store",
+        secret=True,
+    )
+    store_bytes_max: int = _setting(
+        _whole(1024 * 1024, 2**40),
+        "The most bytes that an embedded store may take, for each of its files.",
+        "268435456",
+    )
+    idempotency_settle_s: float = _setting(
+        _number(0, 3600),
+        "How long in seconds a create may still be on its way after its answer was lost; then it may be sent anew.",
+        "60",
     )
     gateway_require_if_match: bool = _setting(
         _yes_no, "Whether PATCH, PUT and DELETE must carry `If-Match` (428 without).", "false"

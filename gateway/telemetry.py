@@ -74,6 +74,21 @@ class Metrics:
             registry=self.registry,
             buckets=_UPSTREAM_BUCKETS_S,
         )
+        self.retries = Counter(
+            "gateway_upstream_retries", "Calls sent to the upstream again.", ["method"], registry=self.registry
+        )
+        self.circuit_refusals = Counter(
+            "gateway_circuit_refusals", "Calls not sent because the circuit was open.", registry=self.registry
+        )
+        self.idempotency = Counter(
+            "gateway_idempotency_keys", "Requests with an Idempotency-Key.", ["result"], registry=self.registry
+        )
+        self.reconciliations = Counter(
+            "gateway_reconciliations",
+            "Creates of unknown outcome that were looked for.",
+            ["result"],
+            registry=self.registry,
+        )
         self.unknown_elements = Counter(
             "gateway_upstream_unknown_elements",
             "Elements in the upstream's records that the declaration does not know.",

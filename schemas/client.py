@@ -98,4 +98,5 @@ CLIENT = Resource(
     record=Client,
     filters=ClientFilters,
     example={"first_name": "Jane", "last_name": "Doe", "organization": "ABC Corp", "email": "janedoe@freshbooks.com"},
+    found_by="email",
 )

@@ -71,7 +71,8 @@ class Resource:
     """One kind of record that the upstream keeps.
 
     `name` is the upstream's (`client`: methods `client.get`…, key element `client_id`); `plural` names the route and
-    the list element. `example` is a body that creates one.
+    the list element. `example` is a body that creates one. `found_by` is the field, and filter, by which a record can
+    be found again whose id was lost; None: it cannot.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Resource:
     record: type[Record]
     filters: type[Filters]
     example: Mapping[str, Any]
+    found_by: str | None = None
 
     @property
     def key_element(self) -> str:
@@ -104,6 +106,11 @@ class Resource:
         return {element: "/" + name for element, name in _names(self.schema)} | {
             element: f"/{name}" for name, field in lists.items() for element in (field.element, f"{field.item}_id")
         }
+
+    def is_plain(self, values: Mapping[str, Any]) -> bool:
+        """Whether writing the values a second time changes nothing more: no list has an item that would be added."""
+        lists = (name for name, field in self.schema.load_fields.items() if isinstance(field, Many))
+        return all(item.get("id") for name in lists for item in values.get(name) or ())
 
     def method(self, verb: str) -> str:
         """The upstream's method name: `client.get`."""

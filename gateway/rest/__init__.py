@@ -10,17 +10,20 @@ from werkzeug.routing import BaseConverter
 
 from gateway import errors
 from gateway.errors import FieldError, GatewayError
-from gateway.rest import answers, auth, cors, defects, headers, probes, problems
+from gateway.rest import answers, auth, cors, defects, headers, probes, problems, resources
+from gateway.rest.admission import Admission
 from gateway.rest.body import BODY_BYTES_MAX
+from gateway.rest.changing import Changing, Safety
 from gateway.rest.context import RequestContext, current
 from gateway.rest.probes import Documents
-from gateway.rest.resources import Endpoints
+from gateway.rest.reading import Reading
 from gateway.settings import Settings
 from gateway.telemetry import Log, Metrics
+from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
 from schemas.resource import Resource
 
-__all__ = ["Documents", "build"]
+__all__ = ["Documents", "Safety", "build"]
 
 
 class KeyConverter(BaseConverter):
@@ -35,23 +38,33 @@ class KeyConverter(BaseConverter):
 def build(
     settings: Settings,
     freshbooks: FreshBooks,
-    resources: Sequence[Resource],
+    safety: Safety,
+    kinds: Sequence[Resource],
     metrics: Metrics,
     log: Log,
     documents: Documents,
 ) -> Flask:
-    """The application that serves the resources' operations, the probes and the document."""
+    """The application that serves the operations of each kind of resource, the probes and the document."""
     app = Flask("gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX + 1  # a body of undeclared length is cut there without a word
     app.url_map.merge_slashes = False
     app.url_map.converters["key"] = KeyConverter
-    authenticate = auth.authenticator(settings)
-    for resource in resources:
-        Endpoints(resource, freshbooks, authenticate, settings, log).register(app)
+    places = Bulkhead(_places(settings.gateway_threads), wait_s=0)
+    admission = Admission(auth.authenticator(settings), settings.upstream_deadline_s, places)
+    required = settings.gateway_require_if_match
+    for kind in kinds:
+        reading = Reading(kind, admission, freshbooks)
+        changing = Changing(kind, admission, freshbooks, safety, log, require_if_match=required)
+        resources.register(app, kind, admission, reading, changing)
     probes.register(app, documents, metrics)
     _frame_requests(app, settings, metrics, log)
     _handle_errors(app, settings, log)
     return app
+
+
+def _places(threads: int) -> int:
+    """How many requests for records a process takes at a time: some threads stay free for probes and refusals."""
+    return max(1, threads - max(2, threads // 8))
 
 
 def _frame_requests(app: Flask, settings: Settings, metrics: Metrics, log: Log) -> None:
@@ -127,7 +140,7 @@ def _problem(error: GatewayError) -> Response:
         instance=request.path,
         request_id=context.request_id,
         writes=context.writes,
-        deletes=request.method == "DELETE",
+        harmless=request.method == "DELETE" or "Idempotency-Key" in request.headers,
     )
     response = answers.json(body, body["status"])
     response.content_type = problems.MEDIA_TYPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import Request
 
@@ -12,8 +13,17 @@ from gateway.errors import Forbidden, Unauthenticated
 from gateway.secret import Secret
 from gateway.settings import Settings, is_loopback
 
-Authenticate = Callable[[Request], Secret]
-"""The token to call the upstream with on behalf of a request. Raises `Unauthenticated` or `Forbidden`."""
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """On whose behalf a request is: `credential` is what the caller showed, `token` what the upstream is shown."""
+
+    credential: Secret
+    token: Secret
+
+
+Authenticate = Callable[[Request], Identity]
+"""Who sends a request. Raises `Unauthenticated` or `Forbidden`."""
 
 CHALLENGES = {"keys": 'Bearer realm="gateway"', "passthrough": 'Basic realm="FreshBooks", charset="UTF-8"'}
 
@@ -36,29 +46,29 @@ def challenge(mode: str, detail: str) -> Unauthenticated:
     return Unauthenticated(detail, headers={"WWW-Authenticate": CHALLENGES.get(mode, CHALLENGES["keys"])})
 
 
-def _keyed(request: Request, digests: tuple[bytes, ...], token: Secret) -> Secret:
+def _keyed(request: Request, digests: tuple[bytes, ...], token: Secret) -> Identity:
     """Every digest is compared, each in constant time, so that timing tells nothing about any key."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     given = hashlib.sha256(key.strip().encode("latin-1", "replace")).digest()
     known = [hmac.compare_digest(given, digest) for digest in digests]
     if scheme.lower() != "bearer" or not any(known):
         raise challenge("keys", "An API key is required: Authorization: Bearer KEY.")
-    return token
+    return Identity(Secret(key.strip()), token)
 
 
-def _callers_own_token(request: Request) -> Secret:
+def _callers_own_token(request: Request) -> Identity:
     """The user name of Basic credentials is the FreshBooks token; the password is not looked at."""
     given = request.authorization
     token = (given.username or "") if given is not None and given.type == "basic" else ""
     if not token or not token.isascii() or not token.isprintable():
         raise challenge("passthrough", "A FreshBooks API token is required as the user name of Basic credentials.")
-    return Secret(token)
+    return Identity(Secret(token), Secret(token))
 
 
-def _open(request: Request, token: Secret) -> Secret:
+def _open(request: Request, token: Secret) -> Identity:
     """Open means open to this machine. A web page elsewhere whose name was made to resolve to this machine would pass
     for same-origin; its `Host` gives it away."""
     host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
     if not is_loopback(host.strip("[]").lower()):
         raise Forbidden("Without authentication the gateway answers only to names of this machine.")
-    return token
+    return Identity(token, token)

@@ -65,7 +65,6 @@ PROBLEMS: tuple[Problem, ...] = (
         "A request header cannot be read",
         "A request header does not have the form its standard asks for; `errors` names it.",
         "Correct the headers that `errors` names.",
-        when="conditional",
     ),
     Problem(
         errors.Unauthenticated,
@@ -167,6 +166,76 @@ PROBLEMS: tuple[Problem, ...] = (
         when="change",
     ),
     Problem(
+        errors.KeyInFlight,
+        409,
+        "A request with this key is being worked on",
+        "Another request with the same `Idempotency-Key` has not been answered yet; `outcome` is unknown until it is. "
+        "This one sent nothing.",
+        "Send the same request again after the seconds in `Retry-After`; it will then get the answer.",
+        when="write",
+        transient=True,
+    ),
+    Problem(
+        errors.KeyReused,
+        422,
+        "The key was used with another payload",
+        "An `Idempotency-Key` stands for one request. This one came before with another payload.",
+        "Use a new key for a new request.",
+        when="write",
+    ),
+    Problem(
+        errors.SeveralCandidates,
+        409,
+        "Several records could be the new one",
+        "The answer to the create was lost, and more than one new record has all its fields (`candidates`).",
+        "Look at the candidates, and delete what should not be there.",
+        when="create",
+    ),
+    Problem(
+        errors.WriteInDoubt,
+        504,
+        "It cannot be told whether the write was applied",
+        "The write was sent, its answer was lost, and looking for its effect gave no certainty.",
+        "Look with the query in `see`. With an `Idempotency-Key` the same request may be sent again: it finds out, and "
+        "no record is created twice.",
+        when="write",
+        transient=True,
+    ),
+    Problem(
+        errors.CircuitOpen,
+        503,
+        "The upstream is left alone for a while",
+        "FreshBooks Classic kept failing, so it is not asked for now. Nothing was sent.",
+        "Try again after the seconds in `Retry-After`.",
+        transient=True,
+    ),
+    Problem(
+        errors.Overloaded,
+        503,
+        "The gateway is busy",
+        "It has as many requests in hand as it can take. Nothing was sent.",
+        "Try again after the seconds in `Retry-After`.",
+        transient=True,
+    ),
+    Problem(
+        errors.RecordBusy,
+        503,
+        "The record is being changed",
+        "Changes of one record follow each other, and the one before did not finish in time. Nothing was sent.",
+        "Try again after the seconds in `Retry-After`.",
+        when="change",
+        transient=True,
+    ),
+    Problem(
+        errors.StoreUnavailable,
+        503,
+        "The gateway's memory cannot be asked",
+        "Without it an `Idempotency-Key` cannot be honoured, so nothing was sent.",
+        "Try again after the seconds in `Retry-After`.",
+        when="write",
+        transient=True,
+    ),
+    Problem(
         errors.CredentialsRejected,
         502,
         "The upstream rejects the gateway's credentials",
@@ -244,8 +313,11 @@ RETRY_AFTER_S = 5
 """What `Retry-After` says with 503 when the upstream said nothing."""
 
 
-def document(error: GatewayError, *, instance: str, request_id: str, writes: bool, deletes: bool) -> dict[str, Any]:
-    """The problem document for an error met at the path `instance` by a request that `writes`, or only `deletes`."""
+def document(error: GatewayError, *, instance: str, request_id: str, writes: bool, harmless: bool) -> dict[str, Any]:
+    """The problem document for an error met at the path `instance` by a request that `writes`.
+
+    `harmless` says that sending a write again changes nothing more, even if it was applied.
+    """
     problem = BY_CODE[error.code]
     body: dict[str, Any] = {
         "type": problem.type,
@@ -255,7 +327,7 @@ def document(error: GatewayError, *, instance: str, request_id: str, writes: boo
         "instance": quote(printable(instance), safe="/:@!$&'()*+,;="),
         "code": problem.code,
         "request_id": request_id,
-        "retryable": problem.transient and (not writes or deletes or error.written is Written.NOT_APPLIED),
+        "retryable": problem.transient and (not writes or harmless or error.written is Written.NOT_APPLIED),
     }
     if writes:
         body["outcome"] = error.written.value
@@ -263,6 +335,10 @@ def document(error: GatewayError, *, instance: str, request_id: str, writes: boo
         body["errors"] = [_place(one) for one in error.errors]
     if isinstance(error, UpstreamError) and error.fault is not None:
         body["upstream"] = {"code": error.fault.code, "message": printable(error.fault.message)}
+    if error.see:
+        body["see"] = error.see
+    if error.candidates:
+        body["candidates"] = list(error.candidates)
     return body
 
 

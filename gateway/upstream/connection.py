@@ -71,7 +71,7 @@ def _addresses(lookup: Future[list[Any]], deadline: Deadline) -> list[_Address]:
         lookup.cancel()
         raise DeadlinePassed("The upstream's name was not resolved in time.", sent=False) from None
     except (OSError, UnicodeError) as error:
-        raise NotSent("The upstream's name cannot be resolved.", retry_after_s=5) from error
+        raise NotSent("The upstream's name cannot be resolved.") from error
     return [(row[0], row[4][:2]) for row in found]
 
 
@@ -181,7 +181,7 @@ def _connect(addresses: list[_Address], deadline: Deadline) -> socket.socket:
             failure = error
     if deadline.passed:
         raise DeadlinePassed("The upstream did not take the connection in time.", sent=False) from failure
-    raise NotSent("The upstream does not take connections.", retry_after_s=5) from failure
+    raise NotSent("The upstream does not take connections.") from failure
 
 
 def _connect_one(family: socket.AddressFamily, address: tuple[str, int], timeout_s: float) -> socket.socket:
@@ -204,9 +204,9 @@ def _secure(sock: socket.socket, origin: Origin, deadline: Deadline) -> socket.s
     except TimeoutError:
         raise DeadlinePassed("The upstream did not finish the TLS handshake in time.", sent=False) from None
     except ssl.SSLCertVerificationError as error:
-        raise NotSent("The upstream's certificate could not be verified.", retry_after_s=30) from error
+        raise NotSent("The upstream's certificate could not be verified.") from error
     except OSError as error:
-        raise NotSent("The TLS handshake with the upstream failed.", retry_after_s=5) from error
+        raise NotSent("The TLS handshake with the upstream failed.") from error
 
 
 class _AnswerReader:

@@ -16,7 +16,7 @@ from gateway.telemetry import Drift
 from gateway.upstream.codec import Codec, Element, escape, local_name
 from gateway.upstream.protocol import envelope
 from gateway.upstream.remote import Remote
-from gateway.upstream.transport import Call
+from gateway.upstream.transport import Call, Repeat
 from schemas.resource import Resource
 from schemas.types import Identifier
 
@@ -57,7 +57,8 @@ class FreshBooks:
     def create(self, resource: Resource, values: Mapping[str, Any], errand: Errand) -> int:
         """Creates a record from loaded values and returns its id."""
         fields = self._codecs[resource.name].encode(values, clear=False)
-        answer = self._write(resource, "create", f"<{resource.name}>{fields}</{resource.name}>", values, errand)
+        content = f"<{resource.name}>{fields}</{resource.name}>"
+        answer = self._write(resource, "create", content, values, errand, Repeat.IF_UNSENT)
         for child in answer:
             if local_name(child.tag) == resource.key_element and (key := self._read_key(child)):
                 return key
@@ -65,21 +66,31 @@ class FreshBooks:
 
     def get(self, resource: Resource, key: int, errand: Errand) -> Record:
         """The record as the upstream has it now."""
-        answer = self._call(resource.method("get"), _key_element(resource, key), errand, repeatable=True)
+        answer = self._call(resource.method("get"), _key_element(resource, key), errand, Repeat.READ)
         for child in answer:
             if local_name(child.tag) == resource.name:
                 return self._decode(resource, child)
         raise GarbledAnswer(f"The upstream answered {resource.method('get')} without a {resource.name}.")
 
-    def update(self, resource: Resource, key: int, values: Mapping[str, Any], errand: Errand) -> None:
-        """Changes the named fields; a field that is None is cleared."""
+    def update(
+        self, resource: Resource, key: int, values: Mapping[str, Any], errand: Errand, *, alone: bool = False
+    ) -> None:
+        """Changes the named fields; a field that is None is cleared.
+
+        `alone` says that no other change of the record can come between two attempts.
+        """
         fields = self._codecs[resource.name].encode(values, clear=True)
         content = f"<{resource.name}>{_key_element(resource, key)}{fields}</{resource.name}>"
-        self._write(resource, "update", content, values, errand)
+        repeat = Repeat.IDEMPOTENT if alone and resource.is_plain(values) else Repeat.IF_UNSENT
+        self._write(resource, "update", content, values, errand, repeat)
 
     def delete(self, resource: Resource, key: int, errand: Errand) -> None:
         """Moves the record to the deleted ones. Observed: afterwards a get says that it is deleted."""
-        self._write(resource, "delete", _key_element(resource, key), {}, errand)
+        try:
+            self._write(resource, "delete", _key_element(resource, key), {}, errand, Repeat.IDEMPOTENT)
+        except RecordNotFound as error:
+            if not error.in_doubt:
+                raise
 
     def list(self, resource: Resource, filters: Mapping[str, Any], errand: Errand) -> Page:
         """One page of the records that match.
@@ -88,7 +99,7 @@ class FreshBooks:
         that names the page are all read as an empty page.
         """
         try:
-            answer = self._call(resource.method("list"), self._filters(resource, filters), errand, repeatable=True)
+            answer = self._call(resource.method("list"), self._filters(resource, filters), errand, Repeat.READ)
         except FieldsRejected as error:
             if filters["page"] == 1 or error.fault is None or "page" not in error.fault.message.lower():
                 raise
@@ -123,9 +134,17 @@ class FreshBooks:
     def _read_key(self, element: Element) -> int | None:
         return _KEY.from_text(element.text or "", self._zone)
 
-    def _write(self, resource: Resource, verb: str, content: str, values: Mapping[str, Any], errand: Errand) -> Element:
+    def _write(
+        self,
+        resource: Resource,
+        verb: str,
+        content: str,
+        values: Mapping[str, Any],
+        errand: Errand,
+        repeat: Repeat,
+    ) -> Element:
         try:
-            return self._call(resource.method(verb), content, errand, repeatable=False)
+            return self._call(resource.method(verb), content, errand, repeat)
         except UpstreamError as error:
             for name in resource.secret_fields & values.keys():
                 error.blot_out(values[name])
@@ -135,9 +154,9 @@ class FreshBooks:
                 error.errors = _places(resource, error)
             raise
 
-    def _call(self, method: str, content: str, errand: Errand, *, repeatable: bool) -> Element:
+    def _call(self, method: str, content: str, errand: Errand, repeat: Repeat) -> Element:
         body = envelope(method, content)
-        return self._remote(Call(method, body, errand.token, errand.deadline, repeatable, errand.headers))
+        return self._remote(Call(method, body, errand.token, errand.deadline, repeat, errand.headers))
 
 
 def _is_past_the_end(container: Element, page: int) -> bool:

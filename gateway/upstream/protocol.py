@@ -131,10 +131,10 @@ def _by_status(answer: Answer) -> UpstreamError | None:
         case 401:
             return CredentialsRejected("The upstream rejected the credentials.")
         case 429:
-            return Throttled("The upstream takes no more calls for now.", retry_after_s=_retry_after_s(answer) or 5)
+            return Throttled("The upstream takes no more calls for now.", retry_after_s=_retry_after_s(answer))
         case 503:
             detail = "The upstream is in maintenance or overloaded."
-            return UpstreamUnavailable(detail, retry_after_s=_retry_after_s(answer) or 30)
+            return UpstreamUnavailable(detail, retry_after_s=_retry_after_s(answer))
         case 400 | 403 | 404 | 405 | 413 | 414 | 415 | 431:
             detail = f"The upstream refused the request before its API (HTTP {answer.status})."
             return GarbledAnswer(detail, written=Written.NOT_APPLIED)

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,19 +36,24 @@ repeated, so writes take only connections too young for that."""
 _PLAIN_LINE = re.compile("[\x20-\x7e]+")
 
 
+class Repeat(Enum):
+    """Whether a call may be sent again. `READ`: always. `IDEMPOTENT`: a write that a second time changes nothing more.
+    `IF_UNSENT`: only when nothing can have reached the upstream."""
+
+    READ = "read"
+    IDEMPOTENT = "idempotent"
+    IF_UNSENT = "if_unsent"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it goes over the wire.
-
-    `token` is the FreshBooks API token; `repeatable` says that sending it twice does no harm (reads). `headers` are
-    passed on for tracing.
-    """
+    """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing."""
 
     method: str
     body: bytes = field(repr=False)
     token: Secret
     deadline: Deadline
-    repeatable: bool
+    repeat: Repeat
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,7 +97,7 @@ class HttpTransport:
         request.headers["Authorization"] = _basic(call.token)
         request.headers["Content-Length"] = str(len(call.body))
         request.body = call.body
-        limits: Any = Limits(call.deadline, call.repeatable)
+        limits: Any = Limits(call.deadline, call.repeat is Repeat.READ)
         response = self._session.send(request, timeout=limits, allow_redirects=False)
         framed = not isinstance(response, UnframedResponse)
         return Answer(response.status_code, response.headers, response.content, framed)

@@ -198,11 +198,11 @@ def test_a_taken_username_points_at_it(caller: Caller, simulator: Simulator) -> 
     assert body["upstream"]["code"] == 40070
 
 
-def test_an_answer_without_an_id_is_garbled(caller: Caller, simulator: Simulator) -> None:
-    """Success that does not say which record was made: it may have been made."""
+def test_an_answer_without_an_id_leaves_it_in_doubt(caller: Caller, simulator: Simulator) -> None:
+    """Success that does not say which record was made: it may have been made, but there is none to be found."""
     text = '<response xmlns="http://www.freshbooks.com/api/" status="ok"></response>'
     simulator.faults.add("custom_body", text=text, methods=["client.create"])
-    body = problem(caller.post("/clients", json={"email": "x@example.com"}), 502, "upstream_garbled")
+    body = problem(caller.post("/clients", json={"email": "x@example.com"}), 504, "write_in_doubt")
     assert (body["outcome"], body["retryable"]) == ("unknown", False)
 
 

@@ -17,7 +17,7 @@ from gateway.secret import Secret
 from gateway.settings import Settings
 from gateway.upstream.freshbooks import Errand
 from gateway.upstream.protocol import Answer
-from gateway.upstream.transport import Call
+from gateway.upstream.transport import Call, Repeat
 from simulator.server import Simulator
 from tests.contract.expectations import json_of
 from tests.support.gateway import Caller
@@ -250,8 +250,9 @@ def test_the_credentials_of_callers_are_not_repeated(make_gateway: MakeGateway, 
     wrong = base64.b64encode(f"{WRONG_KEY}:{PASSWORD}".encode()).decode()
     assert ask("GET", "/clients/13", headers={"Authorization": f"Basic {wrong}"}).status_code == 401
     for code in (20010, 99999):
-        knowing.faults.add("unknown_fault", code=code, text=f"{CALLERS_TOKEN} is unknown", times=1)
+        knowing.faults.add("unknown_fault", code=code, text=f"{CALLERS_TOKEN} is unknown")
         assert ask("GET", "/clients/13").status_code in (401, 502)
+        knowing.faults.clear()
     assert wrong.encode() not in ask.shown + ask.log()
     ask.assert_silent()
 
@@ -271,7 +272,7 @@ def test_nothing_that_holds_a_secret_prints_it() -> None:
     held = (
         token,
         Errand(token, deadline),
-        Call("client.create", f"<password>{PASSWORD}</password>".encode(), token, deadline, repeatable=False),
+        Call("client.create", f"<password>{PASSWORD}</password>".encode(), token, deadline, Repeat.IF_UNSENT),
         Answer(200, {}, PASSWORD.encode()),
         rejected,
         rejected.fault,

@@ -9,8 +9,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app import create_app
+from gateway.rest.operations import OPERATIONS
 from gateway.rest.problems import PROBLEMS
-from gateway.rest.resources import OPERATIONS
 from gateway.settings import Settings
 from schemas import RESOURCES
 from schemas.types import Leaf

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.rest.resources import OPERATIONS
+from gateway.rest.operations import OPERATIONS
 from schemas import RESOURCES
 from schemas.resource import Filters, Record, Resource, Strict
 from schemas.types import Choice, Group, Identifier, Instant, Many, Money, Text

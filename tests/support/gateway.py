@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +16,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from gateway.settings import Settings
 from gateway.telemetry import open_log
+from gateway.upstream.remote import Remote
 from tests.support.document import check_response
 
 
@@ -53,9 +57,15 @@ class Caller:
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
 
-def start_gateway(env: Mapping[str, str]) -> Caller:
-    """The application for an environment, called in this process, with its log kept."""
-    settings = Settings.from_env(env)
-    stream = io.BytesIO()
-    app = create_app(settings, open_log(settings.log_level, stream))
+def start_gateway(env: Mapping[str, str], stream: io.BytesIO | None = None, *, calls: Remote | None = None) -> Caller:
+    """The application for an environment, called in this process, with its log kept. It has a store of its own.
+
+    `stream` is what the log is written to; None: a new one. `calls` makes the upstream's calls; None: HTTP does.
+    """
+    folder = tempfile.mkdtemp(prefix="gateway-store-")
+    settings = Settings.from_env({"STORE_URL": folder, **env})
+    stream = stream or io.BytesIO()
+    app = create_app(settings, open_log(settings.log_level, stream), calls=calls)
+    weakref.finalize(app, app.extensions["close"])
+    weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return Caller(app.test_client(), stream)

@@ -26,7 +26,8 @@ _POLL_S = 0.02
 class GatewayProcess:
     """`gunicorn -c gunicorn.conf.py 'app:create_app()'` for as long as the `with` block lasts.
 
-    `env` holds the settings, such as `UPSTREAM_URL`; the port is a free one unless `GATEWAY_BIND` is given. On the way
+    `env` holds the settings, such as `UPSTREAM_URL`; the port is a free one unless `GATEWAY_BIND` is given, and the
+    store one of its own unless `STORE_URL` is. On the way
     out it gets TERM, and it is an AssertionError when it does not end in `STOP_S` with exit code 0, or leaves a
     process, a listening port or a temporary file behind.
     """
@@ -72,11 +73,12 @@ class GatewayProcess:
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-process-")
+        self._store = os.path.join(self._folder.name, "store")
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"],
             cwd=ROOT,
-            env={**kept, "PYTHONUNBUFFERED": "1", "TMPDIR": self._folder.name, **self._env},
+            env={**kept, "PYTHONUNBUFFERED": "1", "TMPDIR": self._folder.name, "STORE_URL": self._store, **self._env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -114,7 +116,7 @@ class GatewayProcess:
         assert code == 0, f"gunicorn ended with exit code {code}:\n{self.output()}"
         assert not self._group_lives(), "gunicorn ended and left a process behind"
         assert not _listens(self.host, self.port), f"something still listens on {self.host}:{self.port}"
-        left = sorted(path.name for path in Path(self._folder.name).iterdir())
+        left = sorted(path.name for path in Path(self._folder.name).iterdir() if path != Path(self._store))
         assert not left, f"gunicorn left temporary files behind: {left}"
 
     def _end(self) -> None:

@@ -17,7 +17,7 @@ from gateway.telemetry import Drift, Metrics, open_log
 from gateway.upstream import remote
 from gateway.upstream.freshbooks import Errand, FreshBooks
 from gateway.upstream.protocol import Answer
-from gateway.upstream.transport import Call, Transport
+from gateway.upstream.transport import Call, Repeat, Transport
 from schemas import RESOURCES
 from schemas.client import CLIENT
 
@@ -115,7 +115,8 @@ def call(
     headers: Mapping[str, str] | None = None,
 ) -> Call:
     """A call of the transport; `duration_s` is how far away its deadline is."""
-    return Call(method, body, Secret(token), Deadline.after(duration_s), repeatable, headers or {})
+    repeat = Repeat.READ if repeatable else Repeat.IF_UNSENT
+    return Call(method, body, Secret(token), Deadline.after(duration_s), repeat, headers or {})
 
 
 def answering(answers: Iterable[Answer]) -> tuple[Transport, list[Call]]:

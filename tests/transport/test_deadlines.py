@@ -218,7 +218,6 @@ class TestNames:
 
         with pytest.raises(NotSent) as raised:
             Connection.open(Origin("upstream.example", 80), Resolver(fail), Deadline.after(30))
-        assert raised.value.retry_after_s
         assert raised.value.written is Written.NOT_APPLIED
 
     def test_a_name_that_cannot_be_one_sends_nothing(self, transport_to: OpenTransport) -> None:
@@ -265,7 +264,6 @@ def test_a_connection_refused_sends_nothing(transport_to: OpenTransport) -> None
         with pytest.raises(NotSent) as raised:
             transport_to(f"http://127.0.0.1:{bound.getsockname()[1]}/")(call(repeatable=False))
     assert (raised.value.outcome, raised.value.written) == (RpcOutcome.NOT_SENT, Written.NOT_APPLIED)
-    assert raised.value.retry_after_s
 
 
 def test_a_write_that_outlived_its_deadline_was_made_once(transport_to: OpenTransport, simulator: Simulator) -> None:

@@ -27,7 +27,6 @@ def refused(transport_to: OpenTransport, server: Misbehaving, url: str | None = 
         transport_to(url or server.url, **options)(call(b"canary", repeatable=False))
     assert server.requests == []
     assert (raised.value.outcome, raised.value.written) == (RpcOutcome.NOT_SENT, Written.NOT_APPLIED)
-    assert raised.value.retry_after_s
     return raised.value
 
 

@@ -54,6 +54,9 @@ VALID: list[tuple[str, str, object]] = [
     ("GATEWAY_REQUIRE_IF_MATCH", "TRUE", True),
     ("GATEWAY_REQUIRE_IF_MATCH", "false", False),
     ("LOG_LEVEL", "debug", "debug"),
+    ("UPSTREAM_IN_FLIGHT_MAX", "7", 7),
+    ("STORE_BYTES_MAX", "1048576", 1048576),
+    ("IDEMPOTENCY_SETTLE_S", "0.5", 0.5),
 ]
 INVALID: list[tuple[str, str]] = [
     *[
@@ -84,6 +87,10 @@ INVALID: list[tuple[str, str]] = [
         for text in ("*", "null", "app.example.com", "https://x/", "https://x/y", "ftp://x")
     ],
     *[("GATEWAY_REQUIRE_IF_MATCH", text) for text in ("yes", "1", "on")],
+    *[("UPSTREAM_IN_FLIGHT_MAX", text) for text in ("0", "513", "x")],
+    *[("STORE_BYTES_MAX", text) for text in ("1", "1.5", "x")],
+    *[("STORE_URL", text) for text in ("http://store", "memcached://store")],
+    *[("IDEMPOTENCY_SETTLE_S", text) for text in ("-1", "3601", "x")],
     *[("LOG_LEVEL", text) for text in ("DEBUG", "trace", "10")],
     *[("UPSTREAM_CA_FILE", text) for text in ("/nowhere.pem", "/", "/dev/null")],
 ]
@@ -111,7 +118,7 @@ def test_an_invalid_value_is_refused_by_name(name: str, text: str) -> None:
 def test_every_setting_has_a_valid_and_an_invalid_value_here() -> None:
     """A new setting without a test of its parser fails this one."""
     names = {field.name.upper() for field in dataclasses.fields(Settings)}
-    assert {name for name, _, _ in VALID} | {"UPSTREAM_CA_FILE"} == names
+    assert {name for name, _, _ in VALID} | {"UPSTREAM_CA_FILE", "STORE_URL"} == names
     assert {name for name, _ in INVALID} == names
 
 
@@ -122,6 +129,7 @@ def test_the_least_environment_gives_the_defaults() -> None:
     assert settings.upstream_deadline_s == 10
     assert str(settings.gateway_bind) == "127.0.0.1:8080"
     assert (settings.gateway_workers, settings.gateway_auth, settings.gateway_cors_origins) == (2, "keys", ())
+    assert settings.store_url.reveal() == "var/store"
     assert (settings.gateway_require_if_match, settings.log_level, settings.upstream_ca_file) == (False, "info", None)
 
 

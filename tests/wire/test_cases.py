@@ -133,7 +133,7 @@ def test_every_published_fault_is_an_answer_of_some_case() -> None:
 
 def test_every_error_of_an_answer_is_the_meaning_of_some_case() -> None:
     """All that can go wrong once the upstream has answered; the transport's own errors are its tests' matter."""
-    before_an_answer = {"NotSent", "DeadlinePassed"}
+    before_an_answer = {"NotSent", "DeadlinePassed", "CircuitOpen", "Overloaded"}
     met = {case.json["error"] for case in ANSWERS if "error" in (case.json or {})}
     assert met == {error.__name__ for error in UpstreamError.__subclasses__()} - before_an_answer
 

@@ -8,8 +8,8 @@ from typing import Any
 from gateway import errors
 from gateway.errors import FieldError, GatewayError, Written
 from gateway.rest import problems
+from gateway.rest.operations import OPERATIONS, Operation
 from gateway.rest.problems import MEDIA_TYPE, PROBLEMS, Problem
-from gateway.rest.resources import OPERATIONS, Operation
 from tools.openapi.headers import answer_headers
 
 Node = dict[str, Any]
@@ -59,6 +59,10 @@ _SAMPLES: Sequence[GatewayError] = (
         "The upstream rejected the credentials.", fault=errors.Fault(20010, "Authentication failed.")
     ),
     errors.DeadlinePassed("There was no answer in time.", sent=True),
+    errors.WriteInDoubt(
+        "The write was sent and it cannot be told whether it was applied.", see="/clients?email=ada%40example.com"
+    ),
+    errors.SeveralCandidates("Several records could be the one that was asked for.", candidates=(61, 62)),
 )
 _PHRASES = {
     400: "Bad Request",
@@ -128,6 +132,17 @@ def schema() -> Node:
                 "required": ["code", "message"],
                 "properties": {"code": {"type": ["integer", "null"]}, "message": text},
                 "additionalProperties": False,
+            },
+            "see": {
+                **text,
+                "format": "uri-reference",
+                "description": "The query that tells what became of a write whose outcome is unknown.",
+            },
+            "candidates": {
+                "type": "array",
+                "minItems": 2,
+                "items": {"type": "integer", "minimum": 1},
+                "description": "The ids of the records that a create of unknown outcome may have made.",
             },
         },
     }
@@ -249,7 +264,7 @@ def _example(problem: Problem, operation: Operation | None) -> Node:
         instance=_instance(problem, operation),
         request_id=_REQUEST_ID,
         writes=_tells_outcome(problem, operation),
-        deletes=operation is not None and operation.name == "delete",
+        harmless=operation is not None and operation.name == "delete",
     )
     return {"summary": problem.title, "value": value}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.rest import headers
-from gateway.rest.resources import MERGE_PATCH, Operation
+from gateway.rest import headers, keyed
+from gateway.rest.operations import MERGE_PATCH, Operation
 
 Node = dict[str, Any]
 
 _ENTITY_TAG = {"type": "string", "pattern": '^"[\\x21\\x23-\\x7E]*"$'}
+_IDEMPOTENCY_KEY = f"^({keyed.KEY.pattern})$"
 _ENTITY_TAGS = {"type": "string", "pattern": f"^({headers.ENTITY_TAGS.pattern})$"}
 
 
@@ -36,6 +37,11 @@ RESPONSE_HEADERS: dict[str, Node] = {
     ),
     "Location": _text("Where the new record is.", "/clients/13", format="uri-reference", pattern="^/"),
     "Preference-Applied": _text("Which preferences of `Prefer` were followed (RFC 7240).", "return=minimal"),
+    "Idempotency-Replayed": _text(
+        "`true` when an earlier request with the same `Idempotency-Key` did the work, and this is its answer.",
+        "true",
+        enum=["true"],
+    ),
     "Cache-Control": _text(
         "Records are private and must be revalidated; errors are not kept.",
         "private, no-cache",
@@ -64,7 +70,9 @@ def components() -> dict[str, Node]:
     """Each header as one that is always there, and those that some answers leave out also as one that may be missing:
     nothing may stand beside a reference."""
     always = {name: {"required": True, **node} for name, node in RESPONSE_HEADERS.items()}
-    return always | {f"Optional-{name}": RESPONSE_HEADERS[name] for name in ("ETag", "Preference-Applied")}
+    return always | {
+        f"Optional-{name}": RESPONSE_HEADERS[name] for name in ("ETag", "Preference-Applied", "Idempotency-Replayed")
+    }
 
 
 # Their examples stand in the schemas: those beside a schema are filled into forms, and so sent, by pages that try it.
@@ -89,6 +97,13 @@ PARAMETERS: dict[str, Node] = {
         "description": "Answer 304 without a body if the caller's copy, named by its `ETag`, still holds.",
         "schema": {**_ENTITY_TAGS, "examples": ['"5f2a7d1c90b34e68a1d7c3f0b2e49586"']},
     },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Names this request, so that it can be sent again without being applied again: the first answer "
+        "is kept for 24 hours and repeated. 1 to 255 visible ASCII characters, new for every new request.",
+        "schema": {"type": "string", "pattern": _IDEMPOTENCY_KEY, "examples": ["c2a5f3f0-5f4e-4f0e-9d7e-0f6f3a1c9b1e"]},
+    },
     "PreferWait": {
         "name": "Prefer",
         "in": "header",
@@ -110,6 +125,5 @@ def request_headers(operation: Operation) -> list[Node]:
     names = ["PreferReturn" if operation.media_types else "PreferWait", "RequestId"]
     if "change" in operation.traits:
         names.insert(0, "IfMatch")
-    if not operation.writes:
-        names.insert(0, "IfNoneMatch")
+    names.insert(0, "IdempotencyKey" if operation.writes else "IfNoneMatch")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]

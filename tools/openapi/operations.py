@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.rest.resources import JSON, OPERATIONS, Operation
+from gateway.rest.operations import JSON, OPERATIONS, Operation
 from schemas.resource import Resource
 from schemas.types import Leaf
 from tools.openapi import errors
@@ -218,7 +218,7 @@ def _not_modified(*more: str) -> Node:
 def _create_success(resource: Resource, told: str) -> Node:
     made = {
         "description": told,
-        "headers": answer_headers(*_FRAME, "Location", optional=("ETag", "Preference-Applied")),
+        "headers": answer_headers(*_FRAME, "Location", optional=("ETag", "Preference-Applied", "Idempotency-Replayed")),
         "content": _record_body(resource, or_id=True),
         "links": _links(resource, "/id"),
     }
@@ -228,18 +228,18 @@ def _create_success(resource: Resource, told: str) -> Node:
 def _change_success(resource: Resource, told: str) -> Node:
     changed = {
         "description": told,
-        "headers": answer_headers(*_FRAME, optional=("ETag", "Preference-Applied")),
+        "headers": answer_headers(*_FRAME, optional=("ETag", "Preference-Applied", "Idempotency-Replayed")),
         "content": _record_body(resource, or_id=True),
     }
     minimal = {
         "description": "Done, as `Prefer: return=minimal` asked for: there is no body.",
-        "headers": answer_headers(*_FRAME, "Preference-Applied"),
+        "headers": answer_headers(*_FRAME, "Preference-Applied", optional=("Idempotency-Replayed",)),
     }
     return {"200": changed, "204": minimal}
 
 
 def _delete_success(_resource: Resource, told: str) -> Node:
-    return {"204": {"description": told, "headers": answer_headers(*_FRAME)}}
+    return {"204": {"description": told, "headers": answer_headers(*_FRAME, optional=("Idempotency-Replayed",))}}
 
 
 Success = Callable[[Resource, str], Node]

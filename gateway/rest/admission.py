@@ -1,0 +1,58 @@
+"""What every operation does first: is there room, who is it, what is accepted, how long may it take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import request
+
+from gateway.deadline import Deadline
+from gateway.rest import headers
+from gateway.rest.auth import Authenticate
+from gateway.rest.context import current
+from gateway.rest.query import refuse_parameters
+from gateway.secret import Secret
+from gateway.upstream.bulkhead import Bulkhead
+from gateway.upstream.freshbooks import Errand
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an admitted request asks for, and the credential that its sender showed."""
+
+    preferences: headers.Preferences
+    credential: Secret
+    errand: Errand
+
+
+class Admission:
+    """Lets requests for records in, and leaves threads free for probes, metrics and pages.
+
+    `deadline_s` is the most that a request may take.
+    """
+
+    def __init__(self, authenticate: Authenticate, deadline_s: float, places: Bulkhead) -> None:
+        self._authenticate = authenticate
+        self._deadline_s = deadline_s
+        self._places = places
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Room for one request. Raises `Overloaded`."""
+        with self._places.place():
+            yield
+
+    def admit(self, *, takes_parameters: bool = False) -> Asked:
+        """Raises the `CallerError` that keeps the request out."""
+        identity = self._authenticate(request)
+        headers.check_accepts_json(request)
+        if not takes_parameters:
+            refuse_parameters(request.query_string)
+        preferences = headers.preferences(request)
+        allowed_s = self._deadline_s if preferences.wait_s is None else min(preferences.wait_s, self._deadline_s)
+        context = current()
+        trace = {"X-Request-Id": context.request_id}
+        errand = Errand(identity.token, Deadline(context.started_s + allowed_s), trace)
+        return Asked(preferences, identity.credential, errand)

@@ -1,0 +1,41 @@
+"""A bound on the calls in flight, so that a slow upstream cannot take every thread of a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.deadline import Deadline
+from gateway.errors import Overloaded
+from gateway.upstream.codec import Element
+from gateway.upstream.remote import Remote
+from gateway.upstream.transport import Call
+
+
+class Bulkhead:
+    """At most `in_flight_max` at a time; who comes later waits at most `wait_s` seconds, and not past its deadline."""
+
+    def __init__(self, in_flight_max: int, wait_s: float) -> None:
+        self._places = threading.Semaphore(in_flight_max)
+        self._wait_s = wait_s
+
+    @contextmanager
+    def place(self, deadline: Deadline | None = None) -> Iterator[None]:
+        """A place, for as long as the block lasts. Raises `Overloaded` when none gets free in time."""
+        left_s = self._wait_s if deadline is None else min(self._wait_s, deadline.remaining_s())
+        if not self._places.acquire(timeout=left_s):
+            raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def around(self, remote: Remote) -> Remote:
+        """The remote procedure call, made in a place."""
+
+        def call_in_place(call: Call) -> Element:
+            with self.place(call.deadline):
+                return remote(call)
+
+        return call_in_place
