@@ -15,18 +15,22 @@ LABEL org.opencontainers.image.title="freshbooks-gateway" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=packages /venv /venv
 WORKDIR /srv/gateway
-COPY LICENSE app.py gunicorn.conf.py openapi.yaml ./
+COPY LICENSE app.py gunicorn.conf.py openapi.yaml openapi.json ./
 COPY schemas/ schemas/
 COPY gateway/ gateway/
-# Compiled now, for the root file system may be read-only later; /tmp is all that must be writable.
-RUN python -m compileall -q .
+# Compiled now, for the root file system may be read-only later; /tmp and /var/lib/gateway are all that must be writable.
+RUN python -m compileall -q . \
+    && install -d -o 10001 -g 10001 /var/lib/gateway
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    GATEWAY_BIND=0.0.0.0:8080
+    GATEWAY_BIND=0.0.0.0:8080 \
+    STORE_URL=/var/lib/gateway
 # A number, so that Kubernetes can see for itself that it is not root.
 USER 10001:10001
+# What workers share. Keep it on a volume, so that idempotency keys outlast the container.
+VOLUME /var/lib/gateway
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["python", "-c", "\

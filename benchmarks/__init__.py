@@ -1,0 +1,1 @@
+"""Side-by-side measurements. Quote the ratios, never the times: machines differ and drift."""
