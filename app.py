@@ -13,10 +13,12 @@ from pathlib import Path
 from flask import Flask
 
 from gateway import rest
+from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
 from gateway.policy.idempotency import Idempotency
 from gateway.policy.leases import RecordLeases
+from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
 from gateway.store.open import open_store
@@ -34,10 +36,12 @@ BULKHEAD_WAIT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What processes share: `coordination`, which may be lost, and `records`, which must last."""
+    """What processes share: `coordination`, which may be lost with the machine, `records`, which must last, and
+    `cache`, in which entries make room for others."""
 
     coordination: Store
     records: Store
+    cache: Store
 
 
 def create_app(
@@ -51,32 +55,36 @@ def create_app(
     """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
 
     Without `stores` it opens those that the settings name, without `calls` it makes its calls
-    over HTTP. `clock` reads seconds that all sharers of them agree on.
+    over HTTP. `clock` reads seconds that all sharers of them agree on. Its `extensions["close"]` lets go
+    of what it opened.
     """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
     metrics = Metrics(multiprocess="PROMETHEUS_MULTIPROC_DIR" in os.environ)
     account = account_of(settings)
-    stores = stores or _stores(settings, log)
+    opened = None
+    if stores is None:
+        stores = opened = _stores(settings, log)
     transport = _transport(settings)
     circuit = SharedCircuit(stores.coordination, account, metrics, clock)
     guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log)
     freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
+    cache = _cache(settings, stores.cache, account, metrics, clock)
     safety = rest.Safety(
         Creation(freshbooks, stores.records, account, settings.idempotency_settle_s, metrics, log, clock),
         Idempotency(stores.records, account, metrics, log, clock),
         RecordLeases(stores.coordination, account),
     )
-    app = rest.build(settings, freshbooks, safety, RESOURCES, metrics, log, _documents())
-    app.extensions["close"] = functools.partial(_close, transport, stores)
+    app = rest.build(settings, freshbooks, cache, safety, RESOURCES, metrics, log, _documents())
+    app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
 
 
-def _close(transport: HttpTransport, stores: Stores) -> None:
-    """Lets go of connections and files; what the application is asked afterwards fails."""
+def _close(transport: HttpTransport, stores: Stores | None) -> None:
+    """Lets go of connections and of the files that the application opened; what it is asked afterwards fails."""
     transport.close()
-    stores.coordination.close()
-    stores.records.close()
+    for store in (stores.coordination, stores.records, stores.cache) if stores else ():
+        store.close()
 
 
 def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log) -> Remote:
@@ -95,19 +103,29 @@ def _transport(settings: Settings) -> HttpTransport:
     )
 
 
+def _cache(settings: Settings, store: Store, account: bytes, metrics: Metrics, clock: Callable[[], float]) -> Cache:
+    """A stamp outlasts every copy that could depend on it, and every write that could be under way."""
+    ttl_s, stale_s, settle_s = settings.cache_ttl_s, settings.cache_stale_s, settings.idempotency_settle_s
+    longest_s = 2 * (ttl_s + stale_s + settle_s + settings.upstream_deadline_s) + 60
+    stamps = Stamps(store, account, longest_s, settle_s, clock)
+    return Cache(store, account, stamps, metrics, ttl_s=ttl_s, stale_s=stale_s)
+
+
 def _stores(settings: Settings, log: Log) -> Stores:
+    """Leases lie where nothing is evicted: what expires first goes first, and a lost lease lets two writers in."""
     return Stores(
-        _open(settings, "coordination", log, durable=False),
-        _open(settings, "records", log, durable=True),
+        _open(settings, "coordination", log, durable=False, evict=False),
+        _open(settings, "records", log, durable=True, evict=False),
+        _open(settings, "cache", log, durable=False, evict=True),
     )
 
 
-def _open(settings: Settings, name: str, log: Log, *, durable: bool) -> Store:
+def _open(settings: Settings, name: str, log: Log, *, durable: bool, evict: bool) -> Store:
     def report(damage: str) -> None:
         log.error("store_damaged", store=name, damage=damage)
 
     url = settings.store_url.reveal()
-    return open_store(url, name, settings.store_bytes_max, durable=durable, evict=not durable, on_damage=report)
+    return open_store(url, name, settings.store_bytes_max, durable=durable, evict=evict, on_damage=report)
 
 
 def account_of(settings: Settings) -> bytes:

@@ -32,6 +32,8 @@
     │   ├── AnswerLost               sent, then no complete answer
     │   └── DeadlinePassed           no time left
     ├── WriteInDoubt             nobody can tell whether a write was applied
+    ├── ChangedFromOutside       a conditional write met a change that came past the gateway
+    ├── NotCached                the caller wants no call upstream, and there is no copy
     ├── SeveralCandidates        several records could be the one that a lost create made
     └── OperatorError            we or those who run the gateway must act
         ├── RecordBusy               another change of the record does not finish
@@ -347,6 +349,19 @@ class SeveralCandidates(GatewayError):
 
     code = "several_candidates"
     written = Written.UNKNOWN
+
+
+class ChangedFromOutside(GatewayError):
+    """Between the comparison of a conditional write and the write itself the record changed, past the gateway."""
+
+    code = "changed_from_outside"
+    written = Written.APPLIED
+
+
+class NotCached(GatewayError):
+    """`Cache-Control: only-if-cached`, and nothing is cached."""
+
+    code = "not_cached"
 
 
 class OperatorError(GatewayError):

@@ -211,9 +211,18 @@ class Settings:
         "The most bytes that an embedded store may take, for each of its files.",
         "268435456",
     )
+    cache_ttl_s: float = _setting(
+        _number(0, 86400),
+        "How old in seconds an answer may be that somebody changed past the gateway; 0 turns caching off.",
+        "30",
+    )
+    cache_stale_s: float = _setting(
+        _number(0, 86400), "How old in seconds a copy may be when the upstream is sick.", "300"
+    )
     idempotency_settle_s: float = _setting(
         _number(0, 3600),
-        "How long in seconds a create may still be on its way after its answer was lost; then it may be sent anew.",
+        "How long in seconds a write may still be on its way after its answer was lost: so long a create is not sent "
+        "anew, and what the write touches is not cached.",
         "60",
     )
     gateway_require_if_match: bool = _setting(

@@ -89,6 +89,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.cache = Counter("gateway_cache_events", "What the cache did.", ["event"], registry=self.registry)
         self.unknown_elements = Counter(
             "gateway_upstream_unknown_elements",
             "Elements in the upstream's records that the declaration does not know.",

@@ -10,6 +10,7 @@ from werkzeug.routing import BaseConverter
 
 from gateway import errors
 from gateway.errors import FieldError, GatewayError
+from gateway.policy.cache import Cache
 from gateway.rest import answers, auth, cors, defects, headers, probes, problems, resources
 from gateway.rest.admission import Admission
 from gateway.rest.body import BODY_BYTES_MAX
@@ -38,6 +39,7 @@ class KeyConverter(BaseConverter):
 def build(
     settings: Settings,
     freshbooks: FreshBooks,
+    cache: Cache,
     safety: Safety,
     kinds: Sequence[Resource],
     metrics: Metrics,
@@ -53,8 +55,8 @@ def build(
     admission = Admission(auth.authenticator(settings), settings.upstream_deadline_s, places)
     required = settings.gateway_require_if_match
     for kind in kinds:
-        reading = Reading(kind, admission, freshbooks)
-        changing = Changing(kind, admission, freshbooks, safety, log, require_if_match=required)
+        reading = Reading(kind, admission, freshbooks, cache)
+        changing = Changing(kind, admission, freshbooks, cache, safety, log, require_if_match=required)
         resources.register(app, kind, admission, reading, changing)
     probes.register(app, documents, metrics)
     _frame_requests(app, settings, metrics, log)
@@ -133,20 +135,8 @@ def _handle_errors(app: Flask, settings: Settings, log: Log) -> None:
 
 
 def _problem(error: GatewayError) -> Response:
-    context = current()
-    context.error = error
-    body = problems.document(
-        error,
-        instance=request.path,
-        request_id=context.request_id,
-        writes=context.writes,
-        harmless=request.method == "DELETE" or "Idempotency-Key" in request.headers,
-    )
-    response = answers.json(body, body["status"])
-    response.content_type = problems.MEDIA_TYPE
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.update(problems.headers(error))
-    return response
+    current().error = error
+    return answers.problem(error)
 
 
 def _from_werkzeug(error: HTTPException) -> GatewayError:

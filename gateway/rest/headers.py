@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass
@@ -11,10 +10,13 @@ from urllib.request import parse_http_list
 from flask import Request
 
 from gateway.errors import FieldError, InvalidHeader, NotAcceptable
+from gateway.policy.wishes import ANYTHING, Wish
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 ENTITY_TAGS = re.compile(rf"\*|{_ENTITY_TAG}(?:\s*,\s*{_ENTITY_TAG})*")
+
+_DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?([^",]*)"?)?')
 
 
 def request_id(request: Request) -> str:
@@ -66,9 +68,19 @@ def preferences(request: Request) -> Preferences:
     return Preferences(named.get("return", "").lower() == "minimal", wait_s)
 
 
-def etag(body: bytes) -> str:
-    """A strong entity tag: a digest of the very bytes, so the same from every process."""
-    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+def wish(request: Request) -> Wish:
+    """`Cache-Control` (RFC 9111 §5.2.1) of a request; directives that mean nothing here are ignored."""
+    given = request.headers.get("Cache-Control", "")
+    if not given:
+        return ANYTHING
+    named = dict(_DIRECTIVE.findall(given.lower()))
+    max_age = named.get("max-age", "")
+    return Wish(
+        no_cache="no-cache" in named,
+        no_store="no-store" in named,
+        only_if_cached="only-if-cached" in named,
+        max_age_s=int(max_age) if re.fullmatch("[0-9]{1,9}", max_age) else None,
+    )
 
 
 def entity_tags(request: Request, header: str) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ from flask import Request, Response
 
 from gateway.errors import FieldError, GatewayError, InvalidHeader, Written
 from gateway.policy.idempotency import Answer, Idempotency, Reservation, fingerprint
-from gateway.rest import headers
+from gateway.rest import answers, headers
 from gateway.rest.admission import Asked
 
 KEY = re.compile(r'[\x21\x23-\x7e]{1,255}|"[\x20\x21\x23-\x7e]{1,255}"')
@@ -74,5 +74,7 @@ def _record_failure(reservation: Reservation, error: BaseException) -> None:
     if isinstance(error, GatewayError) and error.written is Written.NOT_APPLIED:
         error.written = reservation.without_effect()
         reservation.free()
+    elif isinstance(error, GatewayError) and error.written is Written.APPLIED:
+        reservation.done(kept(answers.problem(error)))
     else:
         reservation.unknown()

@@ -37,7 +37,7 @@ class Operation:
         """What decides which problems it can meet (see `Problem.when`)."""
         held = {"any": True, "body": bool(self.media_types), "item": self.on_record, "list": self.name == "list"}
         held["change"] = self.on_record and self.writes
-        held |= {"write": self.writes, "create": self.name == "create"}
+        held |= {"write": self.writes, "create": self.name == "create", "read": not self.writes}
         return frozenset(trait for trait, holds in held.items() if holds)
 
 

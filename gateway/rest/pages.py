@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Response, request
 
 from gateway.errors import RouteNotFound
-from gateway.rest import headers
+from gateway.policy.copies import etag_of
 from gateway.rest.problems import BY_SLUG, PROBLEMS, Problem
 
 _OWN = Path(__file__).parent / "static"
@@ -42,7 +42,7 @@ def revalidated(body: bytes, content_type: str) -> Response:
     """An answer that browsers keep and ask about: 304 without the body when theirs still holds."""
     response = Response(body, content_type=content_type)
     response.headers["Cache-Control"] = "no-cache"
-    response.headers["ETag"] = headers.etag(body)
+    response.headers["ETag"] = etag_of(body)
     response.make_conditional(request)
     return response
 

@@ -192,6 +192,23 @@ PROBLEMS: tuple[Problem, ...] = (
         when="create",
     ),
     Problem(
+        errors.ChangedFromOutside,
+        409,
+        "The record was changed from outside meanwhile",
+        "The change was made, but in the moment between the comparison with `If-Match` and the change somebody changed "
+        "other fields of the record past the gateway; `errors` points at them.",
+        "Read the record again and see whether both changes go together.",
+        when="change",
+    ),
+    Problem(
+        errors.NotCached,
+        504,
+        "There is no cached copy",
+        "`Cache-Control: only-if-cached` forbids asking the upstream, and there is no copy that will do.",
+        "Ask without `only-if-cached`.",
+        when="read",
+    ),
+    Problem(
         errors.WriteInDoubt,
         504,
         "It cannot be told whether the write was applied",
@@ -230,7 +247,7 @@ PROBLEMS: tuple[Problem, ...] = (
         errors.StoreUnavailable,
         503,
         "The gateway's memory cannot be asked",
-        "Without it an `Idempotency-Key` cannot be honoured, so nothing was sent.",
+        "Without it neither an `Idempotency-Key` nor a condition (`If-Match`) can be honoured, so nothing was sent.",
         "Try again after the seconds in `Retry-After`.",
         when="write",
         transient=True,

@@ -27,11 +27,15 @@ _KEY = Identifier()
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """On whose behalf calls are made: with which token, until when, and which headers trace them."""
+    """On whose behalf calls are made: with which token, until when, and which headers trace them.
+
+    `once`: no call is to be sent again, whatever comes of it.
+    """
 
     token: Secret
     deadline: Deadline
     headers: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class FreshBooks:
 
     def _call(self, method: str, content: str, errand: Errand, repeat: Repeat) -> Element:
         body = envelope(method, content)
+        repeat = Repeat.NEVER if errand.once else repeat
         return self._remote(Call(method, body, errand.token, errand.deadline, repeat, errand.headers))
 
 

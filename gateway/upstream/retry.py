@@ -50,7 +50,7 @@ class Budget:
 
 def may_repeat(call: Call, error: UpstreamError) -> bool:
     """Whether sending this call again, after this error, does no harm and may help."""
-    if error.final:
+    if error.final or call.repeat is Repeat.NEVER:
         return False
     if error.outcome is RpcOutcome.NOT_SENT:
         return True

@@ -38,11 +38,12 @@ _PLAIN_LINE = re.compile("[\x20-\x7e]+")
 
 class Repeat(Enum):
     """Whether a call may be sent again. `READ`: always. `IDEMPOTENT`: a write that a second time changes nothing more.
-    `IF_UNSENT`: only when nothing can have reached the upstream."""
+    `IF_UNSENT`: only when nothing can have reached the upstream. `NEVER`: not even then."""
 
     READ = "read"
     IDEMPOTENT = "idempotent"
     IF_UNSENT = "if_unsent"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)

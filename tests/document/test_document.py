@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app import create_app
 from gateway.rest.operations import OPERATIONS
 from gateway.rest.problems import PROBLEMS
 from gateway.settings import Settings
@@ -16,6 +15,7 @@ from schemas import RESOURCES
 from schemas.types import Leaf
 from tests.support.document import committed_document, escaped
 from tests.support.examples import Example, Operation, operations, request_examples, response_examples
+from tests.support.gateway import open_app
 
 DOCUMENT = committed_document()
 ALL = list(operations(DOCUMENT))
@@ -55,7 +55,7 @@ def test_documented_paths_are_the_routes_of_the_application() -> None:
     env = {"UPSTREAM_URL": "http://127.0.0.1:9/", "UPSTREAM_TOKEN": "none", "GATEWAY_AUTH": "open"}
     served = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", _parameter, rule.rule))
-        for rule in create_app(Settings.from_env(env)).url_map.iter_rules()
+        for rule in open_app(Settings.from_env(env)).url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(one.method, one.path) for one in ALL} == served

@@ -16,11 +16,11 @@ from schemathesis.core.failures import Failure
 from schemathesis.engine import events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData
 
-from app import create_app
 from gateway.settings import Settings
 from gateway.telemetry import open_log
 from simulator.server import Simulator
 from tests.support.document import check_response, committed_document
+from tests.support.gateway import open_app
 
 KEY = "schemathesis-key"
 OPERATIONS = {
@@ -138,7 +138,7 @@ def run(request: pytest.FixtureRequest, simulator: Simulator) -> Iterator[Any]:
         # no header can be.
         "phases": {"stateful": {"generation": {"max-examples": 8}, "inference": {"algorithms": ["location-headers"]}}},
     }
-    app = Detachable(create_app(Settings.from_env(env), open_log("error")))
+    app = Detachable(open_app(Settings.from_env(env), open_log("error")))
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=schemathesis.Config.from_dict(config))
     schema.hook("filter_failure")(counts)
     yield from_schema(schema).execute()

@@ -109,7 +109,7 @@ def asked(caller: Caller, count: int) -> Iterator[list[Future[TestResponse]]]:
 
 def test_more_calls_than_may_be_in_flight(make_gateway: Callable[..., Caller], simulator: Simulator) -> None:
     """Those that get no place in time are refused and not sent; those in flight are answered."""
-    caller = make_gateway(upstream_in_flight_max=2, gateway_threads=32)
+    caller = make_gateway(upstream_in_flight_max=2, gateway_threads=32, cache_ttl_s=0)
     simulator.faults.add("gate", gate="all")
     with asked(caller, 2) as held:
         simulator.gates.wait("all", arrived=2, timeout_s=SAFETY_S)
@@ -123,7 +123,7 @@ def test_more_calls_than_may_be_in_flight(make_gateway: Callable[..., Caller], s
 
 def test_refusals_of_our_own_do_not_open_the_circuit(make_gateway: Callable[..., Caller], simulator: Simulator) -> None:
     """The upstream has done nothing wrong: as soon as there is room, it is asked."""
-    caller = make_gateway(upstream_in_flight_max=1, gateway_threads=32)
+    caller = make_gateway(upstream_in_flight_max=1, gateway_threads=32, cache_ttl_s=0)
     simulator.faults.add("gate", gate="all")
     with asked(caller, 1) as held:
         simulator.gates.wait("all", arrived=1, timeout_s=SAFETY_S)
@@ -179,6 +179,7 @@ def crowded(simulator: Simulator) -> Iterator[ServedGateway]:
         "GATEWAY_WORKERS": "1",
         "GATEWAY_THREADS": "6",
         "UPSTREAM_DEADLINE_S": "60",
+        "CACHE_TTL_S": "0",
         "LOG_LEVEL": "error",
     }
     with GatewayProcess(env) as process:

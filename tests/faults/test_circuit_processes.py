@@ -31,6 +31,7 @@ def gateway(simulator: Simulator, folder: Path, deadline_s: float) -> GatewayPro
             "GATEWAY_WORKERS": "3",
             "GATEWAY_THREADS": "24",
             "STORE_URL": str(folder / "store"),
+            "CACHE_TTL_S": "0",
             "LOG_LEVEL": "error",
         }
     )

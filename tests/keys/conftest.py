@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,6 @@ from simulator.server import Simulator
 from tests.keys.ground import FolderGround, Ground, RedisGround, gateway_on
 from tests.support.gateway import Caller
 from tests.support.redis_server import RedisServer
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """An application has no way to be closed: each leaves its idle connections to the garbage collector."""
-    dropped = pytest.mark.filterwarnings("ignore:unclosed <(ssl.SSL|socket.)[sS]ocket:ResourceWarning")
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(dropped)
-
-
-@pytest.fixture(scope="package", autouse=True)
-def no_gateway_outlives_the_package() -> Iterator[None]:
-    """What was dropped here is collected here, not during a test of somebody else."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="package")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import redis
 from werkzeug.test import TestResponse
 
-from app import Stores, account_of, create_app
+from app import Stores, account_of
 from gateway.deadline import Deadline
 from gateway.policy.idempotency import Idempotency, Reservation, fingerprint
 from gateway.secret import Secret
@@ -21,7 +21,7 @@ from gateway.store.embedded import EmbeddedStore
 from gateway.store.redis import RedisStore
 from gateway.telemetry import Metrics, open_log
 from simulator.server import Simulator
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, open_app
 
 BOUND_BYTES = 4 << 20
 DAY_S = 24 * 3600.0
@@ -64,7 +64,9 @@ class FolderGround:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self._folder = folder
-        self.stores = Stores(self._open("coordination", durable=False), self._open("records", durable=True))
+        self.stores = Stores(
+            self._open("coordination"), self._open("records", durable=True), self._open("cache", evict=True)
+        )
 
     def pass_time(self, duration_s: float) -> None:
         self.clock.now_s += duration_s
@@ -75,12 +77,12 @@ class FolderGround:
         return b"".join(page for page in pages if any(page))
 
     def close(self) -> None:
-        self.stores.coordination.close()
-        self.stores.records.close()
+        for store in (self.stores.coordination, self.stores.records, self.stores.cache):
+            store.close()
 
-    def _open(self, name: str, *, durable: bool) -> EmbeddedStore:
+    def _open(self, name: str, *, durable: bool = False, evict: bool = False) -> EmbeddedStore:
         path = str(self._folder / name)
-        return EmbeddedStore(path, BOUND_BYTES, durable=durable, evict=not durable, clock=self.clock, lock_timeout_s=10)
+        return EmbeddedStore(path, BOUND_BYTES, durable=durable, evict=evict, clock=self.clock, lock_timeout_s=10)
 
 
 class RedisGround:
@@ -90,7 +92,7 @@ class RedisGround:
         self.clock = Clock()
         self._client = redis.Redis.from_url(url)
         self._name = f"keys{next(_numbers)}"
-        self.stores = Stores(*(RedisStore(url, f"{self._name}.{name}", timeout_s=5) for name in ("c", "r")))
+        self.stores = Stores(*(RedisStore(url, f"{self._name}.{name}", timeout_s=5) for name in ("c", "r", "k")))
 
     def pass_time(self, duration_s: float) -> None:
         self.clock.now_s += duration_s
@@ -102,8 +104,8 @@ class RedisGround:
         return b"".join([*keys, *(self._client.get(key) or b"" for key in keys)])  # type: ignore[list-item]
 
     def close(self) -> None:
-        self.stores.coordination.close()
-        self.stores.records.close()
+        for store in (self.stores.coordination, self.stores.records, self.stores.cache):
+            store.close()
         self._client.close()
 
     def _keys(self) -> list[bytes]:
@@ -125,7 +127,7 @@ def gateway_on(ground: Ground, simulator: Simulator, **settings: Any) -> Caller:
     """A caller of a gateway whose stores and clock are the ground's."""
     stream = io.BytesIO()
     chosen = settings_for(simulator, **settings)
-    app = create_app(chosen, open_log("info", stream), stores=ground.stores, clock=ground.clock)
+    app = open_app(chosen, open_log("info", stream), stores=ground.stores, clock=ground.clock)
     return Caller(app.test_client(), stream)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from app import Stores
 from gateway.store.interface import Put, Store
 from simulator.server import Simulator
 from tests.keys.ground import Ground, another, gateway_on, ids_of, json_of, refusal
@@ -150,7 +150,7 @@ def test_another_request_marks_the_record_in_the_last_moment(
 ) -> None:
     """It is theirs."""
     records: Any = MarkedMeanwhile(ground.stores.records)
-    ground.stores = Stores(ground.stores.coordination, records)
+    ground.stores = dataclasses.replace(ground.stores, records=records)
     simulator.faults.add("commit_then_drop", methods=["client.create"])
     refusal(post(gateway_on(ground, simulator, gateway_auth="passthrough"), key), 504, "write_in_doubt")
 

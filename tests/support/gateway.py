@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
 from gateway.settings import Settings
-from gateway.telemetry import open_log
+from gateway.telemetry import Log, open_log
 from gateway.upstream.remote import Remote
 from tests.support.document import check_response
 
@@ -57,6 +58,13 @@ class Caller:
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
 
+def open_app(settings: Settings, log: Log | None = None, **parts: Any) -> Flask:
+    """The application, closed as soon as nobody holds it any more. `parts` are those that `create_app` takes."""
+    app = create_app(settings, log, **parts)
+    weakref.finalize(app, app.extensions["close"])
+    return app
+
+
 def start_gateway(env: Mapping[str, str], stream: io.BytesIO | None = None, *, calls: Remote | None = None) -> Caller:
     """The application for an environment, called in this process, with its log kept. It has a store of its own.
 
@@ -65,7 +73,6 @@ def start_gateway(env: Mapping[str, str], stream: io.BytesIO | None = None, *, c
     folder = tempfile.mkdtemp(prefix="gateway-store-")
     settings = Settings.from_env({"STORE_URL": folder, **env})
     stream = stream or io.BytesIO()
-    app = create_app(settings, open_log(settings.log_level, stream), calls=calls)
-    weakref.finalize(app, app.extensions["close"])
+    app = open_app(settings, open_log(settings.log_level, stream), calls=calls)
     weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return Caller(app.test_client(), stream)

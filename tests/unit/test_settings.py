@@ -57,6 +57,8 @@ VALID: list[tuple[str, str, object]] = [
     ("UPSTREAM_IN_FLIGHT_MAX", "7", 7),
     ("STORE_BYTES_MAX", "1048576", 1048576),
     ("IDEMPOTENCY_SETTLE_S", "0.5", 0.5),
+    ("CACHE_TTL_S", "0", 0.0),
+    ("CACHE_STALE_S", "600", 600.0),
 ]
 INVALID: list[tuple[str, str]] = [
     *[
@@ -90,6 +92,8 @@ INVALID: list[tuple[str, str]] = [
     *[("UPSTREAM_IN_FLIGHT_MAX", text) for text in ("0", "513", "x")],
     *[("STORE_BYTES_MAX", text) for text in ("1", "1.5", "x")],
     *[("STORE_URL", text) for text in ("http://store", "memcached://store")],
+    *[("CACHE_TTL_S", text) for text in ("-1", "86401", "x")],
+    *[("CACHE_STALE_S", text) for text in ("-1", "86401", "x")],
     *[("IDEMPOTENCY_SETTLE_S", text) for text in ("-1", "3601", "x")],
     *[("LOG_LEVEL", text) for text in ("DEBUG", "trace", "10")],
     *[("UPSTREAM_CA_FILE", text) for text in ("/nowhere.pem", "/", "/dev/null")],

@@ -62,6 +62,16 @@ _SAMPLES: Sequence[GatewayError] = (
     errors.WriteInDoubt(
         "The write was sent and it cannot be told whether it was applied.", see="/clients?email=ada%40example.com"
     ),
+    errors.ChangedFromOutside(
+        "The change was made, and somebody else changed the record past the gateway at the same moment.",
+        errors=[
+            FieldError(
+                "changed_from_outside",
+                "Somebody changed this field past the gateway at the same moment.",
+                pointer="/organization",
+            )
+        ],
+    ),
     errors.SeveralCandidates("Several records could be the one that was asked for.", candidates=(61, 62)),
 )
 _PHRASES = {
@@ -84,6 +94,7 @@ _PHRASES = {
     504: "Gateway Timeout",
 }
 """RFC 9110 §15 and RFC 6585. Python's own table says something else in every other version."""
+_SOMETIMES_WITH = {errors.ChangedFromOutside: ("ETag",), errors.RecordNotFound: ("Cache-Status", "Age")}
 _ALWAYS_WITH_STATUS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
 
 
@@ -217,6 +228,7 @@ def _response(met: Sequence[Problem], operation: Operation | None) -> Node:
     required = [*_ALWAYS_WITH_STATUS.get(status, ())]
     if status == 415 and operation is not None:
         required.append("Accept-Patch" if operation.http_method == "PATCH" else "Accept-Post")
+    optional = tuple(name for problem in met for name in _SOMETIMES_WITH.get(problem.error, ()))
     narrowed: Node = {"properties": {"status": {"const": status}, "code": {"enum": [problem.code for problem in met]}}}
     if silent := [problem.code for problem in met if not _tells_outcome(problem, operation)]:
         if len(silent) < len(met):
@@ -227,7 +239,7 @@ def _response(met: Sequence[Problem], operation: Operation | None) -> Node:
     body = {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}, "examples": examples}
     return {
         "description": "\n".join([f"{_PHRASES[status]}\n", *map(_line, met)]),
-        "headers": answer_headers("Cache-Control", *required),
+        "headers": answer_headers("Cache-Control", *required, optional=optional),
         "content": {MEDIA_TYPE: body},
     }
 

@@ -47,6 +47,17 @@ RESPONSE_HEADERS: dict[str, Node] = {
         "private, no-cache",
         enum=["private, no-cache", "no-store"],
     ),
+    "Cache-Status": _text(
+        "How the gateway's cache handled the request (RFC 9211): `hit` with the seconds left (`ttl`; below zero "
+        "when the upstream is sick and an older copy must do), or why the upstream was asked (`fwd`).",
+        "gateway; hit; ttl=17",
+        pattern="^gateway; (hit; ttl=-?[0-9]+|fwd=[a-z-]+)(; [a-z]+(=[a-z-]+)?)*$",
+    ),
+    "Age": {
+        "description": "How many seconds ago the answer was read from the upstream.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 13,
+    },
     "Vary": _text("Which request headers the answer depends on.", "Accept, Authorization"),
     "Retry-After": {
         "description": "How many seconds to wait before trying again.",
@@ -60,6 +71,9 @@ RESPONSE_HEADERS: dict[str, Node] = {
 }
 
 
+_NOT_ALWAYS = ("ETag", "Preference-Applied", "Idempotency-Replayed", "Cache-Status", "Age")
+
+
 def answer_headers(*required: str, optional: tuple[str, ...] = ()) -> Node:
     """References to the headers of an answer; `X-Request-Id` is in every one."""
     names = {name: name for name in ("X-Request-Id", *required)} | {name: f"Optional-{name}" for name in optional}
@@ -70,9 +84,7 @@ def components() -> dict[str, Node]:
     """Each header as one that is always there, and those that some answers leave out also as one that may be missing:
     nothing may stand beside a reference."""
     always = {name: {"required": True, **node} for name, node in RESPONSE_HEADERS.items()}
-    return always | {
-        f"Optional-{name}": RESPONSE_HEADERS[name] for name in ("ETag", "Preference-Applied", "Idempotency-Replayed")
-    }
+    return always | {f"Optional-{name}": RESPONSE_HEADERS[name] for name in _NOT_ALWAYS}
 
 
 # Their examples stand in the schemas: those beside a schema are filled into forms, and so sent, by pages that try it.
@@ -96,6 +108,14 @@ PARAMETERS: dict[str, Node] = {
         "in": "header",
         "description": "Answer 304 without a body if the caller's copy, named by its `ETag`, still holds.",
         "schema": {**_ENTITY_TAGS, "examples": ['"5f2a7d1c90b34e68a1d7c3f0b2e49586"']},
+    },
+    "CacheControl": {
+        "name": "Cache-Control",
+        "in": "header",
+        "description": "How old an answer may be (RFC 9111): `no-cache` asks the upstream anew, `max-age=SECONDS` "
+        "takes a copy up to that age, `no-store` neither takes nor keeps one, and `only-if-cached` does not "
+        "ask the upstream (504 `not_cached` without a copy).",
+        "schema": {"type": "string", "examples": ["no-cache", "max-age=5"]},
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",
@@ -125,5 +145,5 @@ def request_headers(operation: Operation) -> list[Node]:
     names = ["PreferReturn" if operation.media_types else "PreferWait", "RequestId"]
     if "change" in operation.traits:
         names.insert(0, "IfMatch")
-    names.insert(0, "IdempotencyKey" if operation.writes else "IfNoneMatch")
+    names[:0] = ["IdempotencyKey"] if operation.writes else ["IfNoneMatch", "CacheControl"]
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]

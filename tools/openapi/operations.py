@@ -15,6 +15,7 @@ from tools.openapi.headers import answer_headers, request_headers
 
 Node = dict[str, Any]
 _FRAME = ("Cache-Control", "Vary")
+_CACHED = (*_FRAME, "Cache-Status", "Age")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ TOLD: dict[str, Told] = {
         "The new {thing}. Only its id with `Prefer: return=minimal`, and when it was created but could not be read "
         "back.",
     ),
-    "get": Told("Get a {thing}", "The {thing} as the upstream has it.", "The {thing}."),
+    "get": Told(
+        "Get a {thing}", "The {thing} as the upstream has it, or had it a short while ago (`Age`).", "The {thing}."
+    ),
     "patch": Told(
         "Change some fields of a {thing}",
         "A JSON merge patch (RFC 7396): fields that are left out stay as they are, `null` clears a field, a list "
@@ -194,7 +197,7 @@ def _links(resource: Resource, place: str) -> dict[str, Node]:
 def _list_success(resource: Resource, told: str) -> Node:
     found = {
         "description": told,
-        "headers": answer_headers(*_FRAME, "ETag", "Link"),
+        "headers": answer_headers(*_CACHED, "ETag", "Link"),
         "content": {JSON: _body(resource, reference(f"{resource.record.__name__}Page"), "page", "empty")},
         "links": _links(resource, "/items/0/id"),
     }
@@ -204,14 +207,14 @@ def _list_success(resource: Resource, told: str) -> Node:
 def _get_success(resource: Resource, told: str) -> Node:
     found = {
         "description": told,
-        "headers": answer_headers(*_FRAME, "ETag"),
+        "headers": answer_headers(*_CACHED, "ETag"),
         "content": _record_body(resource, or_id=False),
     }
     return {"200": found, "304": _not_modified()}
 
 
 def _not_modified(*more: str) -> Node:
-    headers = answer_headers(*_FRAME, "ETag", *more)
+    headers = answer_headers(*_CACHED, "ETag", *more)
     return {"description": "The caller's copy still holds (`If-None-Match`). There is no body.", "headers": headers}
 
 
