@@ -1,4 +1,4 @@
-"""`python -m tools.proof`: shows what is promised about writes and sick upstreams, against real processes.
+"""`python -m tools.proof`: shows what is promised about reads, writes and sick upstreams, against real processes.
 
 Exit code: 0 when all was as promised, 1 when something deviated, 2 for arguments that make no sense.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from simulator.server import Simulator
+from tools.history import run as history
 from tools.proof import deadlines, faulted_points, outage
 from tools.proof.servers import simulators
 
@@ -23,6 +24,7 @@ ABOUT: Mapping[str, str] = {
     "points": "faults at every point of a call, for every method",
     "deadlines": "an upstream that takes its time, and when the answer comes",
     "outage": "an upstream that is down under load, and how it comes back",
+    "history": "whether anybody ever read the past: 100,000 operations, workers killed",
 }
 
 
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "points": faulted_points.prove,
         "deadlines": deadlines.prove,
         "outage": functools.partial(outage.prove, outage_s=given.outage_s),
+        "history": lambda _simulator, _authority: history.prove(),
     }
     return verdict(prove({name: part for name, part in parts.items() if name in (given.parts or parts)}))
 
