@@ -18,6 +18,7 @@ from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
 from gateway.policy.idempotency import Idempotency
 from gateway.policy.leases import RecordLeases
+from gateway.policy.rates import Rates
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
@@ -54,9 +55,8 @@ def create_app(
 ) -> Flask:
     """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
 
-    Without `stores` it opens those that the settings name, without `calls` it makes its calls
-    over HTTP. `clock` reads seconds that all sharers of them agree on. Its `extensions["close"]` lets go
-    of what it opened.
+    Without `stores` it opens those that the settings name, without `calls` it makes its calls over HTTP. `clock` reads
+    seconds that all sharers of the stores agree on. Its `extensions["close"]` lets go of what it opened.
     """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
@@ -75,7 +75,8 @@ def create_app(
         Idempotency(stores.records, account, metrics, log, clock),
         RecordLeases(stores.coordination, account),
     )
-    app = rest.build(settings, freshbooks, cache, safety, RESOURCES, metrics, log, _documents())
+    rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
+    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents())
     app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
 

@@ -13,6 +13,7 @@
     │   ├── UnsupportedMediaType     the body is not of a type the route reads
     │   ├── BodyTooLarge             more bytes than the gateway reads
     │   ├── InvalidFields            the body breaks the schema
+    │   ├── RateExceeded             the caller's minute is used up
     │   ├── KeyInFlight              a request with this Idempotency-Key is being worked on
     │   ├── KeyReused                this Idempotency-Key came with another payload
     │   ├── PreconditionFailed       If-Match names an older representation
@@ -194,6 +195,10 @@ class BodyTooLarge(CallerError):
 
 class InvalidFields(CallerError):
     code = "invalid_fields"
+
+
+class RateExceeded(CallerError):
+    code = "rate_exceeded"
 
 
 class KeyInFlight(CallerError):

@@ -225,6 +225,9 @@ class Settings:
         "anew, and what the write touches is not cached.",
         "60",
     )
+    gateway_rate_per_minute: int = _setting(
+        _whole(0, 10**6), "Requests that a caller may make in a minute (429 beyond); 0: as many as it likes.", "0"
+    )
     gateway_require_if_match: bool = _setting(
         _yes_no, "Whether PATCH, PUT and DELETE must carry `If-Match` (428 without).", "false"
     )

@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 from gateway import errors
 from gateway.errors import FieldError, GatewayError
 from gateway.policy.cache import Cache
+from gateway.policy.rates import Rates
 from gateway.rest import answers, auth, cors, defects, headers, probes, problems, resources
 from gateway.rest.admission import Admission
 from gateway.rest.body import BODY_BYTES_MAX
@@ -41,6 +42,7 @@ def build(
     freshbooks: FreshBooks,
     cache: Cache,
     safety: Safety,
+    rates: Rates,
     kinds: Sequence[Resource],
     metrics: Metrics,
     log: Log,
@@ -52,7 +54,7 @@ def build(
     app.url_map.merge_slashes = False
     app.url_map.converters["key"] = KeyConverter
     places = Bulkhead(_places(settings.gateway_threads), wait_s=0)
-    admission = Admission(auth.authenticator(settings), settings.upstream_deadline_s, places)
+    admission = Admission(auth.authenticator(settings), rates, settings.upstream_deadline_s, places)
     required = settings.gateway_require_if_match
     for kind in kinds:
         reading = Reading(kind, admission, freshbooks, cache)

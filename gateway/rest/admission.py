@@ -1,4 +1,4 @@
-"""What every operation does first: is there room, who is it, what is accepted, how long may it take."""
+"""What every operation does first: is there room, who is it and how often, what is accepted, how long may it take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import request
 
 from gateway.deadline import Deadline
+from gateway.policy.rates import Rates
 from gateway.rest import headers
 from gateway.rest.auth import Authenticate
 from gateway.rest.context import current
@@ -33,8 +34,9 @@ class Admission:
     `deadline_s` is the most that a request may take.
     """
 
-    def __init__(self, authenticate: Authenticate, deadline_s: float, places: Bulkhead) -> None:
+    def __init__(self, authenticate: Authenticate, rates: Rates, deadline_s: float, places: Bulkhead) -> None:
         self._authenticate = authenticate
+        self._rates = rates
         self._deadline_s = deadline_s
         self._places = places
 
@@ -47,6 +49,7 @@ class Admission:
     def admit(self, *, takes_parameters: bool = False) -> Asked:
         """Raises the `CallerError` that keeps the request out."""
         identity = self._authenticate(request)
+        self._rates.count(identity.credential)
         headers.check_accepts_json(request)
         if not takes_parameters:
             refuse_parameters(request.query_string)

@@ -166,6 +166,14 @@ PROBLEMS: tuple[Problem, ...] = (
         when="change",
     ),
     Problem(
+        errors.RateExceeded,
+        429,
+        "Too many requests",
+        "The caller has made as many requests in this minute as it may. This one was not looked at further.",
+        "Go on after the seconds in `Retry-After`.",
+        transient=True,
+    ),
+    Problem(
         errors.KeyInFlight,
         409,
         "A request with this key is being worked on",

@@ -51,6 +51,7 @@ VALID: list[tuple[str, str, object]] = [
         "https://app.example.com, http://localhost:3000",
         ("https://app.example.com", "http://localhost:3000"),
     ),
+    ("GATEWAY_RATE_PER_MINUTE", "600", 600),
     ("GATEWAY_REQUIRE_IF_MATCH", "TRUE", True),
     ("GATEWAY_REQUIRE_IF_MATCH", "false", False),
     ("LOG_LEVEL", "debug", "debug"),
@@ -88,6 +89,7 @@ INVALID: list[tuple[str, str]] = [
         ("GATEWAY_CORS_ORIGINS", text)
         for text in ("*", "null", "app.example.com", "https://x/", "https://x/y", "ftp://x")
     ],
+    *[("GATEWAY_RATE_PER_MINUTE", text) for text in ("-1", "1.5", "many")],
     *[("GATEWAY_REQUIRE_IF_MATCH", text) for text in ("yes", "1", "on")],
     *[("UPSTREAM_IN_FLIGHT_MAX", text) for text in ("0", "513", "x")],
     *[("STORE_BYTES_MAX", text) for text in ("1", "1.5", "x")],

@@ -95,7 +95,13 @@ _PHRASES = {
 }
 """RFC 9110 §15 and RFC 6585. Python's own table says something else in every other version."""
 _SOMETIMES_WITH = {errors.ChangedFromOutside: ("ETag",), errors.RecordNotFound: ("Cache-Status", "Age")}
-_ALWAYS_WITH_STATUS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 503: ("Retry-After",)}
+_ALWAYS_WITH_STATUS = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    412: ("ETag",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
 def schema() -> Node:
