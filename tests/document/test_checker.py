@@ -12,7 +12,8 @@ from tests.support.document import check_response, committed_document
 EXAMPLES = committed_document().document["components"]["examples"]
 RECORD: dict[str, Any] = EXAMPLES["client.record"]["value"]
 FRAME = {"X-Request-Id": "abc", "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
-FOUND = {**FRAME, "ETag": '"5f2a"', "Content-Type": "application/json"}
+CACHED = {"ETag": '"5f2a"', "Cache-Status": "gateway; hit; ttl=17", "Age": "13"}
+FOUND = {**FRAME, **CACHED, "Content-Type": "application/json"}
 REFUSED = {"X-Request-Id": "abc", "Cache-Control": "no-store", "Content-Type": "application/problem+json"}
 
 

@@ -12,7 +12,13 @@ from tests.support.server import GatewayProcess
 
 def settings(simulator: Simulator, **more: str) -> dict[str, str]:
     """The environment of a gateway in front of a simulator."""
-    return {"UPSTREAM_URL": simulator.url, "UPSTREAM_TOKEN": "demo-admin", "GATEWAY_AUTH": "open", **more}
+    return {
+        "UPSTREAM_URL": simulator.url,
+        "UPSTREAM_TOKEN": "demo-admin",
+        "GATEWAY_AUTH": "open",
+        "CACHE_TTL_S": "0",
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
