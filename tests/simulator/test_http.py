@@ -89,7 +89,7 @@ def test_a_length_counted_in_characters(sim: Simulator) -> None:
     body = '<request method="client.list"><notes>éééé</notes></request>'
     with dial(sim.url) as sock:
         call = raw_call(sim.url, body).replace(b"Host:", b"Connection: close\r\nHost:")
-        sock.sendall(call.replace(str(len(body.encode())).encode(), str(len(body)).encode(), 1))
+        sock.sendall(call.replace(b"Length: %d" % len(body.encode()), b"Length: %d" % len(body)))
         sock.shutdown(socket.SHUT_WR)
         assert b"<code>40010</code>" in read_all(sock)[0]
 
