@@ -105,6 +105,7 @@ def served(simulator: Simulator, authority_file: Path, **settings: object) -> It
             "UPSTREAM_CA_FILE": str(authority_file),
             "UPSTREAM_TOKEN": "demo-admin",
             "GATEWAY_AUTH": "open",
+            "CACHE_TTL_S": "0",  # what is proven here is about calls
             "GATEWAY_BIND": f"127.0.0.1:{port}",
             "STORE_URL": folder,
             "LOG_LEVEL": "error",
