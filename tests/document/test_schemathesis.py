@@ -92,24 +92,14 @@ def counts(context: Any, failure: Failure, case: Any, response: Any) -> bool:
 
 
 def _is_beyond_the_document(case: Any, problem: dict[str, Any]) -> bool:
-    """Whether a request that fits the document may be refused all the same. There are five reasons:
+    """Whether a request that fits the document may be refused all the same. There are four reasons:
 
     - No document can name the entity tag that a record happens to have: 412.
-    - The upstream has rules of its own, such as that a new client's contacts have no ids yet: `fields_rejected`.
-    - To JSON Schema 278.0 is an integer. The gateway takes no fraction for an id: large ones would lose digits.
+    - The upstream has rules of its own: `fields_rejected`.
     - A key that came before with another payload is refused: 422.
     - Combining headers, Schemathesis sends `0` for an entity tag and calls it valid; the document's pattern does not.
     """
-    if problem["code"] == "invalid_fields":
-        return all(_is_fraction(case.body, one["pointer"]) for one in problem["errors"])
     return problem["code"] in ("precondition_failed", "fields_rejected", "key_reused") or not _tags_fit(case)
-
-
-def _is_fraction(body: Any, pointer: str) -> bool:
-    value = body
-    for part in pointer.split("/")[1:]:
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return isinstance(value, float) and value.is_integer()
 
 
 def _tags_fit(case: Any) -> bool:
