@@ -12,13 +12,14 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway import rest
+from gateway import draining, rest
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
 from gateway.policy.idempotency import Idempotency
 from gateway.policy.leases import RecordLeases
 from gateway.policy.rates import Rates
+from gateway.policy.readiness import Readiness
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
@@ -43,6 +44,9 @@ class Stores:
     coordination: Store
     records: Store
     cache: Store
+
+    def by_name(self) -> dict[str, Store]:
+        return {"coordination": self.coordination, "records": self.records, "cache": self.cache}
 
 
 def create_app(
@@ -76,7 +80,8 @@ def create_app(
         RecordLeases(stores.coordination, account),
     )
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
-    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents())
+    readiness = Readiness(stores.by_name(), circuit, draining.shared(), clock)
+    app = rest.build(settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents())
     app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
 
@@ -84,7 +89,7 @@ def create_app(
 def _close(transport: HttpTransport, stores: Stores | None) -> None:
     """Lets go of connections and of the files that the application opened; what it is asked afterwards fails."""
     transport.close()
-    for store in (stores.coordination, stores.records, stores.cache) if stores else ():
+    for store in stores.by_name().values() if stores else ():
         store.close()
 
 

@@ -7,11 +7,12 @@ import shutil
 import tempfile
 from typing import Any
 
+from gateway import draining
 from gateway.settings import settings_or_exit
 
 _settings = settings_or_exit()
 
-bind = str(_settings.gateway_bind)
+bind = [str(one) for one in (_settings.gateway_bind, _settings.metrics_bind) if one is not None]
 workers = _settings.gateway_workers
 threads = _settings.gateway_threads
 worker_class = "gthread"
@@ -25,6 +26,20 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gateway-metrics-")
+
+
+def when_ready(server: Any) -> None:
+    """Before there is a worker: all of them shall share the notice that the gateway is about to end."""
+    from gateway.lifecycle.ending import drain_before_end
+    from gateway.telemetry import open_log
+
+    drain_before_end(server, draining.shared(), _settings.gateway_drain_s, open_log(_settings.log_level))
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """While draining, callers are told with every answer to make their next connection elsewhere."""
+    if draining.shared().has_begun:
+        request.force_close()
 
 
 def child_exit(_server: Any, worker: Any) -> None:

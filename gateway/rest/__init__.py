@@ -12,7 +12,8 @@ from gateway import errors
 from gateway.errors import FieldError, GatewayError
 from gateway.policy.cache import Cache
 from gateway.policy.rates import Rates
-from gateway.rest import answers, auth, cors, defects, headers, probes, problems, resources
+from gateway.policy.readiness import Readiness
+from gateway.rest import answers, auth, cors, defects, headers, listeners, probes, problems, resources
 from gateway.rest.admission import Admission
 from gateway.rest.body import BODY_BYTES_MAX
 from gateway.rest.changing import Changing, Safety
@@ -43,6 +44,7 @@ def build(
     cache: Cache,
     safety: Safety,
     rates: Rates,
+    readiness: Readiness,
     kinds: Sequence[Resource],
     metrics: Metrics,
     log: Log,
@@ -60,8 +62,9 @@ def build(
         reading = Reading(kind, admission, freshbooks, cache)
         changing = Changing(kind, admission, freshbooks, cache, safety, log, require_if_match=required)
         resources.register(app, kind, admission, reading, changing)
-    probes.register(app, documents, metrics)
+    probes.register(app, documents, metrics, readiness)
     _frame_requests(app, settings, metrics, log)
+    listeners.keep_apart(app, settings.metrics_bind)
     _handle_errors(app, settings, log)
     return app
 
