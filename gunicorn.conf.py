@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from gateway import draining
@@ -26,6 +29,19 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gateway-metrics-")
+
+
+def on_starting(server: Any) -> None:
+    """Before there is a socket: what cannot come to anything ends with 2."""
+    from gateway.lifecycle import preflight
+    from gateway.telemetry import open_log
+
+    try:
+        preflight.report(_settings, _version(), open_log(_settings.log_level))
+    except preflight.CannotStart as error:
+        sys.stderr.write(f"The gateway cannot start: {error}\n")
+        on_exit(server)
+        sys.exit(2)
 
 
 def when_ready(server: Any) -> None:
@@ -52,3 +68,9 @@ def child_exit(_server: Any, worker: Any) -> None:
 def on_exit(_server: Any) -> None:
     """The files of this run's metrics go with it."""
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
+def _version() -> str:
+    """That of the document, which stands beside this file."""
+    document = json.loads((Path(__file__).parent / "openapi.json").read_bytes())
+    return str(document["info"]["version"])

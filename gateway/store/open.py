@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
+from gateway.store import embedded, redis
+from gateway.store.doubts import Doubt
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Store
 from gateway.store.redis import RedisStore
-from gateway.store.redis.address import SCHEMES
+from gateway.store.redis.address import SCHEMES, read_address
 
 
 def open_store(
@@ -25,10 +27,28 @@ def open_store(
     and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has.
     Raises `ValueError` for an address that cannot be one, without repeating it.
     """
-    if urlsplit(url).scheme in SCHEMES:
+    if _is_redis(url):
         return RedisStore(url, name, timeout_s=0.25 if durable else 0.05)
     path = os.path.join(_folder(url), name)
     return EmbeddedStore(path, bound_bytes, durable=durable, evict=evict, on_damage=on_damage)
+
+
+def place_of(url: str) -> str:
+    """Where the stores are, for people: no password in it. Raises `ValueError` as `open_store` does."""
+    return read_address(url).text if _is_redis(url) else os.path.abspath(_folder(url))
+
+
+def examine(url: str) -> list[Doubt]:
+    """Looks at the place itself, once, and leaves nothing open there.
+
+    Raises `OSError` when a folder cannot be written, `StoreError` when a server does not answer, `ValueError` as
+    `open_store` does.
+    """
+    return redis.examine(url) if _is_redis(url) else embedded.examine(_folder(url))
+
+
+def _is_redis(url: str) -> bool:
+    return urlsplit(url).scheme in SCHEMES
 
 
 def _folder(url: str) -> str:

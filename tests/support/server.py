@@ -32,7 +32,9 @@ class GatewayProcess:
     listening port or a temporary file behind.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], *, awaited: int = 200) -> None:
+        """`awaited` is the status of `/readyz` with which the start is over."""
+        self._awaited = awaited
         given = env.get("GATEWAY_BIND")
         self.host, self.port = ("127.0.0.1", _free_port()) if given is None else _split(given)
         self._env = {"GATEWAY_DRAIN_S": "0", **env, "GATEWAY_BIND": given or f"127.0.0.1:{self.port}"}
@@ -147,7 +149,7 @@ class GatewayProcess:
         connection = self.connect(timeout_s=5)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
+            return connection.getresponse().status == self._awaited
         except (OSError, http.client.HTTPException):
             return False
         finally:
