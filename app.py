@@ -76,7 +76,8 @@ def create_app(
         RecordLeases(stores.coordination, account),
     )
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
-    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents())
+    recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share)
+    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
     app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
 
@@ -90,7 +91,9 @@ def _close(transport: HttpTransport, stores: Stores | None) -> None:
 
 def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log) -> Remote:
     """A remote procedure call and everything around it, from the outside in: retry, circuit, bulkhead, measuring."""
-    bulkhead = Bulkhead(settings.upstream_in_flight_max, BULKHEAD_WAIT_S)
+    in_flight_max, refused = settings.upstream_in_flight_max, metrics.overload_refusals.labels("upstream")
+    bulkhead = Bulkhead(in_flight_max, BULKHEAD_WAIT_S, refused, metrics.upstream_waiting)
+    metrics.upstream_limit.set(in_flight_max)
     measured = remote.measured(calls, metrics, log)
     return retry.retrying(circuit.around(bulkhead.around(measured)), retry.Budget(), metrics)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from typing import Any
 
 from gateway.settings import settings_or_exit
+from gateway.telemetry import slots
 
 _settings = settings_or_exit()
 
@@ -23,17 +22,32 @@ loglevel = "warning"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="gateway-metrics-")
+
+def on_starting(_server: Any) -> None:
+    """A gunicorn that replaces itself (USR2) hands its environment on; the new one must not share its files."""
+    slots.open_folder(fresh="GUNICORN_PID" in os.environ)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    """A worker that ended keeps its counters and loses its gauges."""
-    from prometheus_client import multiprocess
+def pre_fork(server: Any, worker: Any) -> None:
+    """The worker gets a slot that no living one has; what its last holder left in hand goes."""
+    worker.slot = slots.lowest_free(_used_slots(server))
+    slots.forget_gauges(worker.slot)
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+def post_fork(_server: Any, worker: Any) -> None:
+    os.environ[slots.SLOT] = str(worker.slot)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker that ended keeps its counters and loses its gauges, unless a successor has its slot by now."""
+    if worker.slot not in _used_slots(server):
+        slots.forget_gauges(worker.slot)
 
 
 def on_exit(_server: Any) -> None:
     """The files of this run's metrics go with it."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+    slots.close_folder()
+
+
+def _used_slots(server: Any) -> set[int]:
+    return {worker.slot for worker in server.WORKERS.values()}

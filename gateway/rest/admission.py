@@ -56,6 +56,6 @@ class Admission:
         preferences = headers.preferences(request)
         allowed_s = self._deadline_s if preferences.wait_s is None else min(preferences.wait_s, self._deadline_s)
         context = current()
-        trace = {"X-Request-Id": context.request_id}
-        errand = Errand(identity.token, Deadline(context.started_s + allowed_s), trace)
+        named = {"X-Request-Id": context.request_id}
+        errand = Errand(identity.token, Deadline(context.started_s + allowed_s), named, tally=context.tally)
         return Asked(preferences, identity.credential, errand)
