@@ -13,6 +13,7 @@ from pathlib import Path
 from flask import Flask
 
 from gateway import rest
+from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
@@ -22,7 +23,7 @@ from gateway.policy.rates import Rates
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
-from gateway.store.open import open_store
+from gateway.store.open import is_local, open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
 from gateway.upstream import remote, retry
 from gateway.upstream.bulkhead import Bulkhead
@@ -78,8 +79,16 @@ def create_app(
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
     recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share)
     app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
+    app.extensions["shortcut"] = _shortcut(app.extensions["inbound"], settings, cache, log)
     app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
+
+
+def _shortcut(inbound: rest.Inbound, settings: Settings, cache: Cache, log: Log) -> Shortcut | None:
+    """The way of plain reads past the framework; None where every request is to be counted in the store first."""
+    if settings.gateway_rate_per_minute:
+        return None
+    return Shortcut(inbound, cache, log, inline=is_local(settings.store_url.reveal()))
 
 
 def _close(transport: HttpTransport, stores: Stores | None) -> None:

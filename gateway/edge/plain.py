@@ -42,6 +42,10 @@ class Fields(NamedTuple):
     tracestate: str | None = None
 
 
+NOTHING = Fields()
+VARIABLES = tuple(f"HTTP_{name.upper()}" for name in Fields._fields)
+"""The fields under the names that WSGI gives them."""
+
 _HEEDED = {name.replace("_", "-").encode(): name for name in Fields._fields}
 
 

@@ -89,6 +89,9 @@ class Cache:
             return None
         return Shown(copy.content, f"gateway; hit; ttl={int(copy.fresh_until_s - now_s)}", copy.age_s(now_s))
 
+    def count_hit(self) -> None:
+        self._metrics.cache.labels("hit").inc()
+
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:
         """A record that was just written, from the upstream and into the cache. Raises what `fetch` raises.
 

@@ -11,7 +11,7 @@ from gateway.errors import GatewayError
 from gateway.policy.cache import Shown
 from gateway.policy.copies import Content
 from gateway.rest import problems
-from gateway.rest.context import current
+from gateway.rest.context import RequestContext, current
 from gateway.rest.headers import matches_weakly
 
 JSON = "application/json"
@@ -52,17 +52,15 @@ def conditional(known: frozenset[str] | None, shown: Shown, link: str = "") -> A
 
 
 def problem(error: GatewayError) -> Response:
-    """What an error is answered with."""
-    context = current()
+    """What an error of the request being served is answered with."""
+    harmless = request.method == "DELETE" or "Idempotency-Key" in request.headers
+    return response(of_error(error, current(), harmless=harmless))
+
+
+def of_error(error: GatewayError, context: RequestContext, *, harmless: bool = False) -> Answer:
+    """What an error is answered with. `harmless`: the request, if it writes, changes nothing more when sent again."""
     body = problems.document(
-        error,
-        instance=request.path,
-        request_id=context.request_id,
-        writes=context.writes,
-        harmless=request.method == "DELETE" or "Idempotency-Key" in request.headers,
+        error, instance=context.path, request_id=context.request_id, writes=context.writes, harmless=harmless
     )
-    response = json(body, body["status"])
-    response.content_type = problems.MEDIA_TYPE
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.update(problems.headers(error))
-    return response
+    headers = {"Content-Type": problems.MEDIA_TYPE, "Cache-Control": "no-store", **problems.headers(error)}
+    return Answer(body["status"], headers, msgspec.json.encode(body))

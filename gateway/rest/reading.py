@@ -39,7 +39,7 @@ class Reading:
     """One resource's list and get."""
 
     def __init__(self, resource: Resource, admission: Admission, freshbooks: FreshBooks, cache: Cache) -> None:
-        self._resource = resource
+        self.resource = resource
         self._admission = admission
         self._freshbooks = freshbooks
         self._cache = cache
@@ -57,16 +57,14 @@ class Reading:
         return answers.response(self.answer(sought, known, headers.wish(request), asked.errand))
 
     def record(self, key: int, token: Secret) -> Sought:
-        return Sought(self._cache.record_place(self._resource.name, key, token), key, {}, {})
+        return Sought(self._cache.record_place(self.resource.name, key, token), key, {}, {})
 
     def page(self, query_string: bytes, token: Secret) -> Sought:
         """Raises `InvalidQuery`."""
-        wanted, named = filters(self._resource, query_string)
-        return Sought(self._cache.page_place(self._resource.name, wanted, token), None, wanted, named)
+        wanted, named = filters(self.resource, query_string)
+        return Sought(self._cache.page_place(self.resource.name, wanted, token), None, wanted, named)
 
-    def answer(
-        self, sought: Sought, known: frozenset[str] | None, wish: Wish, errand: Errand
-    ) -> answers.Answer:
+    def answer(self, sought: Sought, known: frozenset[str] | None, wish: Wish, errand: Errand) -> answers.Answer:
         """Raises what the upstream answers but a success, and `NotCached`."""
 
         def fetch(once: bool) -> Content:
@@ -81,12 +79,12 @@ class Reading:
 
     def _fetch(self, sought: Sought, errand: Errand) -> Content:
         if sought.key is not None:
-            return content_of(self._freshbooks.get(self._resource, sought.key, errand))
+            return content_of(self._freshbooks.get(self.resource, sought.key, errand))
         wanted = sought.filters
-        found = self._freshbooks.list(self._resource, wanted, errand)
+        found = self._freshbooks.list(self.resource, wanted, errand)
         body = {"items": found.items, "page": wanted["page"], "per_page": wanted["per_page"], "pages": found.pages}
         return content_of({**body, "total": found.total}, found.pages)
 
     def _link(self, sought: Sought, pages: int) -> str:
         page, per_page = sought.filters["page"], sought.filters["per_page"]
-        return link_header(f"/{self._resource.plural}", sought.named, page, per_page, pages)
+        return link_header(f"/{self.resource.plural}", sought.named, page, per_page, pages)
