@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from gateway.policy.rates import Rates
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
+from gateway.store.measured import MeasuredStore
 from gateway.store.open import is_local, open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
-from gateway.upstream import remote, retry
+from gateway.telemetry.exposition import LookedUp
+from gateway.upstream import breaker, remote, retry
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
 from gateway.upstream.remote import Remote
@@ -45,6 +48,9 @@ class Stores:
     records: Store
     cache: Store
 
+    def by_name(self) -> dict[str, Store]:
+        return {"coordination": self.coordination, "records": self.records, "cache": self.cache}
+
 
 def create_app(
     settings: Settings | None = None,
@@ -53,11 +59,13 @@ def create_app(
     stores: Stores | None = None,
     calls: Remote | None = None,
     clock: Callable[[], float] = time.time,
+    draining: Callable[[], bool] = lambda: False,
 ) -> Flask:
     """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
 
     Without `stores` it opens those that the settings name, without `calls` it makes its calls over HTTP. `clock` reads
-    seconds that all sharers of the stores agree on. Its `extensions["close"]` lets go of what it opened.
+    seconds that all sharers of the stores agree on, `draining` says whether the gateway is about to end.
+    Its `extensions["close"]` lets go of what it opened.
     """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
@@ -66,6 +74,7 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
+    stores = _measured(stores, metrics)
     transport = _transport(settings)
     circuit = SharedCircuit(stores.coordination, account, metrics, clock)
     guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log)
@@ -77,6 +86,7 @@ def create_app(
         RecordLeases(stores.coordination, account),
     )
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
+    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), draining))
     recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share)
     app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
     app.extensions["shortcut"] = _shortcut(app.extensions["inbound"], settings, cache, log)
@@ -94,7 +104,7 @@ def _shortcut(inbound: rest.Inbound, settings: Settings, cache: Cache, log: Log)
 def _close(transport: HttpTransport, stores: Stores | None) -> None:
     """Lets go of connections and of the files that the application opened; what it is asked afterwards fails."""
     transport.close()
-    for store in (stores.coordination, stores.records, stores.cache) if stores else ():
+    for store in stores.by_name().values() if stores else ():
         store.close()
 
 
@@ -131,6 +141,16 @@ def _stores(settings: Settings, log: Log) -> Stores:
         _open(settings, "records", log, durable=True, evict=False),
         _open(settings, "cache", log, durable=False, evict=True),
     )
+
+
+def _measured(stores: Stores, metrics: Metrics) -> Stores:
+    """The stores as the policies see them."""
+    return Stores(**{name: MeasuredStore(store, name, metrics) for name, store in stores.by_name().items()})
+
+
+def _looked_up(stores: Stores, circuit: Callable[[], str], draining: Callable[[], bool]) -> LookedUp:
+    version = json.loads(_documents().json)["info"]["version"]
+    return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, draining)
 
 
 def _open(settings: Settings, name: str, log: Log, *, durable: bool, evict: bool) -> Store:

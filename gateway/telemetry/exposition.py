@@ -57,7 +57,7 @@ class StoreStatus(Protocol):
     def entries(self) -> int | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LookedUp(Collector):
     """The gauges that are asked for at every scrape. None of the functions may raise, and each takes a bounded time.
 
