@@ -1,4 +1,4 @@
-"""The notice that this gateway is about to end, for all its processes at once."""
+"""The notice that this gateway is about to end, for all its processes at once. Never taken back."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import functools
 import mmap
 
 
-class Draining:
-    """Not begun at first, and never taken back. Processes that are forked from this one share it."""
+def share() -> None:
+    """From now on, processes that are forked from this one share the notice with it."""
+    _byte()
 
-    def __init__(self) -> None:
-        self._byte = mmap.mmap(-1, 1)
 
-    def begin(self) -> None:
-        """Takes effect in every process with its next look. Does nothing that a signal handler must not do."""
-        self._byte[0] = 1
+def begin() -> None:
+    """Takes effect in every process with its next look."""
+    _byte()[0] = 1
 
-    @property
-    def has_begun(self) -> bool:
-        return self._byte[0] == 1
+
+def has_begun() -> bool:
+    return _byte()[0] == 1
 
 
 @functools.cache
-def shared() -> Draining:
-    """The one of this process and all that are forked from it after the first call."""
-    return Draining()
+def _byte() -> mmap.mmap:
+    return mmap.mmap(-1, 1)

@@ -250,6 +250,9 @@ class Settings:
         _yes_no, "Whether PATCH, PUT and DELETE must carry `If-Match` (428 without).", "false"
     )
     log_level: str = _setting(_choice(*LOG_LEVELS), "The least level that is logged.", "info")
+    log_hits_share: float = _setting(
+        _number(0, 1), "Share (0 to 1) of the reads answered from the cache that are logged; all else always is.", "1"
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from gateway.draining import Draining
+from gateway import draining
 from gateway.telemetry import Log
 
 
-def drain_before_end(arbiter: Any, draining: Draining, drain_s: float, log: Log) -> None:
+def drain_before_end(arbiter: Any, drain_s: float, log: Log) -> None:
     """Puts `drain_s` seconds of draining between a TERM and what gunicorn's arbiter does about it.
 
     A second TERM ends the draining, and so do INT and QUIT, which the arbiter obeys as ever. The arbiter handles its
@@ -18,7 +18,7 @@ def drain_before_end(arbiter: Any, draining: Draining, drain_s: float, log: Log)
     end = arbiter.handle_term
 
     def handle_term() -> None:
-        if drain_s == 0 or draining.has_begun:
+        if drain_s == 0 or draining.has_begun():
             end()
             return
         draining.begin()

@@ -68,24 +68,36 @@ class Cache:
         self._ttl_s = ttl_s
         self._stale_s = stale_s
 
-    def record(self, resource: str, key: int, token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        """A record. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
-        return self._read(self._place_of_record(resource, key, token), wish, deadline, fetch)
+    def record_place(self, resource: str, key: int, token: Secret) -> Place:
+        """Where a record is kept that these credentials may see."""
+        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
 
-    def page(
-        self, resource: str, filters: Mapping[str, Any], token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch
-    ) -> Shown:
-        """A page of a list; `filters` in whatever order. Raises as `record`."""
+    def page_place(self, resource: str, filters: Mapping[str, Any], token: Secret) -> Place:
+        """Where a page of a list is kept; `filters` in whatever order."""
         query = msgspec.json.encode({name: _canonical(value) for name, value in filters.items()}, order="sorted")
-        place = self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
-        return self._read(place, wish, deadline, fetch)
+        return self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
+
+    def at_hand(self, place: Place) -> Shown | None:
+        """What `read` would show to everybody without asking or noting anything; None: nothing. It is not counted."""
+        if self._is_off():
+            return None
+        try:
+            copy, now_s = self._shelf.look(place).copy, self._stamps.now_s()
+        except StoreError:
+            return None
+        if copy is None or copy.content.missing or self._ends_soon(copy, now_s):
+            return None
+        return Shown(copy.content, f"gateway; hit; ttl={int(copy.fresh_until_s - now_s)}", copy.age_s(now_s))
+
+    def count_hit(self) -> None:
+        self._metrics.cache.labels("hit").inc()
 
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:
         """A record that was just written, from the upstream and into the cache. Raises what `fetch` raises.
 
         That it is not found contradicts the write, so that is not kept.
         """
-        place = self._place_of_record(resource, key, token)
+        place = self.record_place(resource, key, token)
         seen = self._ready(place)
         fetched_s = self._stamps.now_s()
         content = fetch(False)
@@ -96,9 +108,6 @@ class Cache:
     def changing(self, resource: str, key: int | None, deadline: Deadline) -> AbstractContextManager[list[int]]:
         """As `Changes.around`: around everything that sends a write and waits for its answer."""
         return self._changes.around(resource, key, deadline)
-
-    def _place_of_record(self, resource: str, key: int, token: Secret) -> Place:
-        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
 
     def _ready(self, place: Place) -> Seen | None:
         """A look at the place, with its stamps made; None when nothing can be kept there."""
@@ -112,7 +121,8 @@ class Cache:
     def _is_off(self) -> bool:
         return not self._ttl_s or self._changes.untold()
 
-    def _read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
+    def read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
+        """What is at a place. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
         if self._is_off():
             return self._pass_by("fwd=bypass", wish, fetch)
         try:
@@ -211,9 +221,12 @@ class Cache:
         now_s = self._stamps.now_s()
         return not copy.content.missing and (now_s < copy.fresh_until_s or now_s - copy.fetched_s <= self._stale_s)
 
+    def _ends_soon(self, copy: Copy, now_s: float) -> bool:
+        return copy.fresh_until_s - now_s < self._ttl_s * EARLY_SHARE
+
     def _goes_early(self, place: Place, copy: Copy, now_s: float) -> bool:
         """Whether a fresh copy is so near its end that somebody should fetch it anew already, and this caller may."""
-        if copy.content.missing or copy.fresh_until_s - now_s >= self._ttl_s * EARLY_SHARE:
+        if copy.content.missing or not self._ends_soon(copy, now_s):
             return False
         try:
             return Lease(self._store, b"early:" + place.key).acquire(new_owner(), _EARLY_LEASE_S)

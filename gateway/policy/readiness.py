@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gateway.draining import Draining
 from gateway.policy.circuit import SharedCircuit
 from gateway.store.errors import StoreError
 from gateway.store.interface import Store
@@ -38,14 +37,14 @@ class Readiness:
         self,
         stores: Mapping[str, Store],
         circuit: SharedCircuit,
-        draining: Draining,
+        drains: Callable[[], bool],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` is the circuit's."""
+        """`drains` says whether the gateway is about to end; `clock` is the circuit's."""
         self._stores = stores
         self._circuit = circuit
-        self._draining = draining
+        self._drains = drains
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -55,7 +54,7 @@ class Readiness:
     def condition(self) -> Condition:
         """That the gateway is draining is never remembered, always looked at."""
         stores, upstream = self._look()
-        return Condition(self._draining.has_begun, stores, upstream)
+        return Condition(self._drains(), stores, upstream)
 
     def _look(self) -> tuple[Mapping[str, bool], str]:
         with self._lock:

@@ -10,7 +10,9 @@ from gateway.telemetry import Log
 _FRAMES = 12
 
 
-def report(log: Log, error: Exception) -> None:
+def report(log: Log, error: Exception, request_id: str | None = None) -> None:
     """The log gets the places in the code, not the message: that may hold what a caller sent."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("defect", request_id=current().request_id, error=type(error).__name__, frames=frames[-_FRAMES:])
+    log.error(
+        "defect", request_id=request_id or current().request_id, error=type(error).__name__, frames=frames[-_FRAMES:]
+    )

@@ -27,7 +27,7 @@ def open_store(
     and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has.
     Raises `ValueError` for an address that cannot be one, without repeating it.
     """
-    if _is_redis(url):
+    if not is_local(url):
         return RedisStore(url, name, timeout_s=0.25 if durable else 0.05)
     path = os.path.join(_folder(url), name)
     return EmbeddedStore(path, bound_bytes, durable=durable, evict=evict, on_damage=on_damage)
@@ -35,7 +35,7 @@ def open_store(
 
 def place_of(url: str) -> str:
     """Where the stores are, for people: no password in it. Raises `ValueError` as `open_store` does."""
-    return read_address(url).text if _is_redis(url) else os.path.abspath(_folder(url))
+    return read_address(url).text if not is_local(url) else os.path.abspath(_folder(url))
 
 
 def examine(url: str) -> list[Doubt]:
@@ -44,11 +44,12 @@ def examine(url: str) -> list[Doubt]:
     Raises `OSError` when a folder cannot be written, `StoreError` when a server does not answer, `ValueError` as
     `open_store` does.
     """
-    return redis.examine(url) if _is_redis(url) else embedded.examine(_folder(url))
+    return embedded.examine(_folder(url)) if is_local(url) else redis.examine(url)
 
 
-def _is_redis(url: str) -> bool:
-    return urlsplit(url).scheme in SCHEMES
+def is_local(url: str) -> bool:
+    """Whether reading the store takes no round trip to a server."""
+    return urlsplit(url).scheme not in SCHEMES
 
 
 def _folder(url: str) -> str:

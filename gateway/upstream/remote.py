@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
@@ -31,23 +32,38 @@ def over(transport: Transport) -> Remote:
 
 
 def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
-    """Counts each call by method and outcome, times it, and logs it at level debug."""
+    """Makes each call a span of its request's trace, counts it by method and outcome, times it, and logs it at level
+    debug."""
 
     def call_measured(call: Call) -> Element:
+        span = call.tally.trace.child()
         started_s = time.monotonic()
         outcome = RpcOutcome.UNKNOWN
+        metrics.upstream_in_flight.inc()
         try:
-            element = remote(call)
+            element = remote(replace(call, headers={**call.headers, **span.headers()}))
             outcome = RpcOutcome.OK
             return element
         except UpstreamError as error:
             outcome = error.outcome
             raise
         finally:
-            duration_s = time.monotonic() - started_s
-            metrics.upstream_calls.labels(call.method, outcome.value).inc()
-            metrics.upstream_seconds.labels(call.method).observe(duration_s)
-            duration_ms = round(duration_s * 1000, 3)
-            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms)
+            metrics.upstream_in_flight.dec()
+            _count(call, outcome, time.monotonic() - started_s, metrics)
+            duration_ms = round((time.monotonic() - started_s) * 1000, 3)
+            log.debug(
+                "upstream_call",
+                trace_id=span.trace_id,
+                span_id=span.span_id,
+                method=call.method,
+                outcome=outcome.value,
+                duration_ms=duration_ms,
+            )
 
     return call_measured
+
+
+def _count(call: Call, outcome: RpcOutcome, duration_s: float, metrics: Metrics) -> None:
+    call.tally.add(duration_s)
+    metrics.upstream_calls.labels(call.method, outcome.value).inc()
+    metrics.upstream_seconds.labels(call.method).observe(duration_s)

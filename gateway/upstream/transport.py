@@ -24,6 +24,7 @@ from requests.adapters import BaseAdapter
 from gateway.deadline import Deadline
 from gateway.errors import AnswerLost, NotSent
 from gateway.secret import Secret
+from gateway.telemetry.tally import Tally
 from gateway.upstream.connection import Connection, Origin, Resolver
 from gateway.upstream.protocol import Answer
 
@@ -48,7 +49,8 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing."""
+    """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing,
+    `tally` counts what the caller's request cost."""
 
     method: str
     body: bytes = field(repr=False)
@@ -56,6 +58,7 @@ class Call:
     deadline: Deadline
     repeat: Repeat
     headers: Mapping[str, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally, repr=False)
 
 
 Transport = Callable[[Call], Answer]

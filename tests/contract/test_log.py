@@ -19,12 +19,17 @@ FACTS = {
     "level",
     "event",
     "request_id",
+    "trace_id",
+    "account",
     "method",
     "path",
     "operation",
     "status",
     "code",
     "outcome",
+    "cache",
+    "upstream_calls",
+    "upstream_ms",
     "duration_ms",
 }
 OPERATIONS = ["client.list", "client.create", "client.get", "client.patch", "client.replace", "client.delete"]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from app import Stores
-from gateway.draining import Draining
 from gateway.errors import NotSent
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.readiness import LOOK_MEMORY_S, Readiness
@@ -53,7 +52,7 @@ def test_a_store_that_is_gone_is_noticed_after_a_second_and_its_return_too(serve
     """Until then what was seen last counts, so that probes cost next to nothing."""
     clock = Clock()
     circuit = SharedCircuit(stores.coordination, b"a", Metrics(multiprocess=False))
-    readiness = Readiness(stores.by_name(), circuit, Draining(), monotonic=clock)
+    readiness = Readiness(stores.by_name(), circuit, lambda: False, monotonic=clock)
     assert readiness.condition().is_ready
     server.kill()
     assert readiness.condition().is_ready
@@ -73,11 +72,11 @@ def test_a_store_that_is_gone_is_noticed_after_a_second_and_its_return_too(serve
 
 def test_draining_is_noticed_at_once(stores: Stores) -> None:
     """It is never remembered."""
-    draining = Draining()
+    drains = [False]
     circuit = SharedCircuit(stores.coordination, b"a", Metrics(multiprocess=False))
-    readiness = Readiness(stores.by_name(), circuit, draining, monotonic=Clock())
+    readiness = Readiness(stores.by_name(), circuit, lambda: drains[0], monotonic=Clock())
     assert readiness.condition().is_ready
-    draining.begin()
+    drains[0] = True
     assert not readiness.condition().is_ready
     assert readiness.condition().draining
 
@@ -86,7 +85,7 @@ def test_the_circuit_is_shown_and_decides_nothing(stores: Stores) -> None:
     """Closed, open, half open; and ready all the while."""
     clock = Clock()
     circuit = SharedCircuit(stores.coordination, b"a", Metrics(multiprocess=False), clock)
-    readiness = Readiness(stores.by_name(), circuit, Draining(), clock, monotonic=clock)
+    readiness = Readiness(stores.by_name(), circuit, lambda: False, clock, monotonic=clock)
     conditions = [readiness.condition()]
     fail = circuit.around(unreachable)
     for _ in range(SCORE_MAX):
@@ -94,7 +93,7 @@ def test_the_circuit_is_shown_and_decides_nothing(stores: Stores) -> None:
             fail(call())
     for wait_s in (LOOK_MEMORY_S / 2, OPEN_FIRST_S):
         clock.now_s += wait_s
-        readiness = Readiness(stores.by_name(), circuit, Draining(), clock, monotonic=clock)
+        readiness = Readiness(stores.by_name(), circuit, lambda: False, clock, monotonic=clock)
         conditions.append(readiness.condition())
     assert [condition.upstream for condition in conditions] == ["closed", "open", "half_open"]
     assert all(condition.is_ready for condition in conditions)

@@ -98,11 +98,11 @@ def test_a_call_that_crashed_is_not_counted_as_a_success() -> None:
 
 
 def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
-    samples = [sample for metric in metrics.upstream_calls.collect() for sample in metric.samples]
+    samples = [sample for metric in metrics.registry.collect() for sample in metric.samples]
     return {
         (sample.labels["method"], sample.labels["outcome"]): sample.value
         for sample in samples
-        if sample.name.endswith("_total")
+        if sample.name == "gateway_upstream_calls_total"
     }
 
 

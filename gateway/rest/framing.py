@@ -1,0 +1,98 @@
+"""What every request leaves behind: its count, its duration and its log line. Knows nothing of Flask."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from gateway import trace
+from gateway.rest import problems
+from gateway.rest.context import RequestContext
+from gateway.telemetry import Log, Metrics
+from gateway.trace import Trace
+
+_METHOD_CHARACTERS_MAX = 20
+
+
+class Recorder:
+    """Records requests. `account` names the upstream account in the log; `hits_share` (0 to 1) is the share of the
+    cache's hits that are logged, as long as they are no errors.
+
+    `begin` and `end` are called for every request, each once, and `record` for each that is answered. Who answers a
+    request in one go, so that nobody could ever see it in hand, calls `record` alone.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: Log,
+        account: str,
+        hits_share: float = 1.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._account = account
+        self._hits_share = hits_share
+        self._draw = draw
+        self._logs = log.is_enabled_for(logging.INFO)
+
+    def take_up(self, traceparent: str | None, tracestate: str | None) -> Trace:
+        """The trace of a request with these headers."""
+        return trace.take_up(traceparent, tracestate)
+
+    def begin(self) -> None:
+        self._metrics.in_flight.inc()
+
+    def end(self) -> None:
+        self._metrics.in_flight.dec()
+
+    def record(self, context: RequestContext) -> None:
+        """The answer is ready: `context.status` is set."""
+        duration_s = time.monotonic() - context.started_s
+        operation = context.operation or "other"
+        self._metrics.requests.labels(operation, context.route or "unmatched", context.status).inc()
+        self._metrics.request_seconds.labels(operation).observe(duration_s)
+        if self._logs and self._is_logged(context):
+            self._write(context, duration_s)
+
+    def _is_logged(self, context: RequestContext) -> bool:
+        if context.cache != "hit" or context.status >= 400:
+            return True
+        return self._hits_share >= 1 or self._draw() < self._hits_share
+
+    def _write(self, context: RequestContext, duration_s: float) -> None:
+        error, tally = context.error, context.tally
+        self._log.info(
+            "request",
+            request_id=context.request_id,
+            trace_id=tally.trace.trace_id,
+            account=self._account,
+            method=context.method[:_METHOD_CHARACTERS_MAX],
+            path=problems.printable(context.path),
+            operation=context.operation,
+            status=context.status,
+            code=error.code if error else None,
+            outcome=problems.outcome_label(error) if error else None,
+            cache=context.cache,
+            upstream_calls=tally.calls,
+            upstream_ms=_milliseconds(tally.seconds),
+            duration_ms=_milliseconds(duration_s),
+        )
+
+
+def _milliseconds(duration_s: float) -> float:
+    return round(duration_s * 1000, 3)
+
+
+def cache_event(status: str | None) -> str | None:
+    """What the cache did by the answer's `Cache-Status`, in the words of `gateway_cache_events_total`; None without."""
+    if status is None:
+        return None
+    if "; hit" in status:
+        return "stale" if "detail=upstream-sick" in status else "hit"
+    if "fwd=bypass" in status or "detail=no-store" in status:
+        return "bypass"
+    return "collapsed" if "collapsed" in status else "miss"
