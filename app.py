@@ -75,6 +75,7 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
+    peek = stores.cache.get_many if is_local(settings.store_url.reveal()) else None
     stores = _measured(stores, metrics)
     transport = _transport(settings)
     circuit = SharedCircuit(stores.coordination, account, metrics, clock)
@@ -93,17 +94,11 @@ def create_app(
     app = rest.build(
         settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents(), recorder
     )
-    app.extensions["shortcut"] = _shortcut(app.extensions["inbound"], settings, cache, log)
+    if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, peek, log)
     app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
     app.extensions["close"] = functools.partial(_close, transport, opened)
     return app
-
-
-def _shortcut(inbound: rest.Inbound, settings: Settings, cache: Cache, log: Log) -> Shortcut | None:
-    """The way of plain reads past the framework; None where every request is to be counted in the store first."""
-    if settings.gateway_rate_per_minute:
-        return None
-    return Shortcut(inbound, cache, log, inline=is_local(settings.store_url.reveal()))
 
 
 def _close(transport: HttpTransport, stores: Stores | None) -> None:

@@ -31,7 +31,10 @@ class Head(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What plain header lines say, as text; None where the header is missing."""
+    """What plain header lines say, as text; None where the header is missing.
+
+    The first `COMMON_TOTAL` are not about one request alone.
+    """
 
     host: str | None = None
     authorization: str | None = None
@@ -43,6 +46,7 @@ class Fields(NamedTuple):
 
 
 NOTHING = Fields()
+COMMON_TOTAL = 4
 VARIABLES = tuple(f"HTTP_{name.upper()}" for name in Fields._fields)
 """The fields under the names that WSGI gives them."""
 

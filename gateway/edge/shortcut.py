@@ -1,161 +1,131 @@
 """Plain reads, answered without the framework: from the cache at once, or by the operation itself.
 
 What is answered here is what the application would have answered, header for header: the operations, authentication and
-the judgement of headers are the application's own. What header lines say and what a target means is found out once and
-remembered.
+the judgement of headers are the application's own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-from flask import Request
-from werkzeug.exceptions import HTTPException
 
 from gateway.edge import plain, wire
-from gateway.edge.plain import Fields
-from gateway.edge.targets import Target, Targets
+from gateway.edge.asking import Ask, Asking, Wanted
+from gateway.edge.hot import Found, Hot, Peek
 from gateway.errors import GatewayError, InternalDefect
-from gateway.policy.cache import Cache
+from gateway.policy.cache import Cache, Shown
+from gateway.policy.copies import Copy
 from gateway.policy.wishes import ANYTHING
 from gateway.rest import Inbound, auth, defects, headers
 from gateway.rest.answers import Answer, of_error
 from gateway.rest.context import RequestContext
 from gateway.rest.framing import cache_event
-from gateway.secret import Secret
+from gateway.store.errors import StoreError
 from gateway.telemetry import Log
 from gateway.telemetry.tally import Tally
 
-_VOICES_MAX = 4096
-_TARGETS_MAX = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """What header lines say that may be heard again: whose they are, and what their sender has already (`known`).
-
-    `targets` are those that the sender asked for lately.
-    """
-
-    token: Secret
-    known: frozenset[str] | None
-    targets: dict[bytes, Target] = field(default_factory=dict)
-
-
-class PlainRead(NamedTuple):
-    """A plain read; it ends at `end`. `fields` is None when nothing in its header lines is about this request alone."""
-
-    voice: Voice
-    target: Target
-    fields: Fields | None
-    end: int
-
 
 class Shortcut:
-    """Answers plain reads. `inline`: the cache is so near that the loop may ask it.
+    """Answers plain reads. `peek` reads the cache's store where that is so near that the loop may wait for it; None
+    where it is not."""
 
-    Nobody's credentials are kept: what was heard is remembered under a digest that is keyed for this process.
-    """
-
-    def __init__(self, inbound: Inbound, cache: Cache, log: Log, *, inline: bool) -> None:
+    def __init__(self, inbound: Inbound, cache: Cache, peek: Peek | None, log: Log) -> None:
         self._inbound = inbound
         self._cache = cache
+        self._peek = peek
         self._log = log
-        self._inline = inline
-        self._targets = Targets(inbound.readings)
         self._heading = wire.Heading(inbound.vary)
-        self._voices: dict[bytes, Voice | None] = {}
-        self._key = secrets.token_bytes(32)
+        self._ids = wire.Ids()
+        self.asking = Asking(inbound)
+        self._hits: dict[tuple[str, str, int], int] = {}
+        self._counts_alone = inbound.recorder.counts_hits_alone
 
-    def recognise(self, data: bytes, start: int) -> PlainRead | None:
-        """The plain read that begins at `start`; None: there is none, and the application must see the request."""
-        head = plain.split(data, start)
-        if head is None:
-            return None
-        digest = hashlib.blake2b(head.fields, key=self._key, digest_size=16).digest()
-        voice, fields = self._voices.get(digest), None
-        if voice is None:
-            voice, fields = self._hear(digest, head.fields)
-        if voice is None:
-            return None
-        target = voice.targets.get(head.target) or self._find(voice, head.target)
-        return None if target is None else PlainRead(voice, target, fields, head.end)
+    def at_hand(self, ask: Ask) -> Sequence[bytes] | None:
+        """The answer, as parts to be sent, if the cache has it at hand; None: it must be asked for.
 
-    def at_hand(self, read: PlainRead) -> Sequence[bytes] | None:
-        """The answer, as parts to be sent, if the cache has it at hand; None: it must be asked for."""
-        if not self._inline:
+        For the loop alone. The hit is counted by `count`.
+        """
+        wanted = ask.wanted
+        hot = self._heated(wanted)
+        if hot is None:
             return None
-        shown = self._cache.at_hand(read.target.sought.place)
-        if shown is None:
-            return None
-        context = self._context(read)
-        answer = read.target.reading.shown(read.target.sought, read.voice.known, shown)
-        self._cache.count_hit()
-        return self._finish(context, answer)
+        if self._counts_alone and ask.fields is None:
+            kind = (wanted.target.label, wanted.target.route, hot.status)
+            self._hits[kind] = self._hits.get(kind, 0) + 1
+            return hot.form.filled(*self._ids.take())
+        context = self._context(ask)
+        context.status, context.cache = hot.status, "hit"
+        self._inbound.recorder.record(context)
+        self._inbound.recorder.count_cache_hits(1)
+        return self._filled(hot.form, context)
 
-    def answer(self, read: PlainRead) -> Sequence[bytes]:
-        """The answer, as parts to be sent, from wherever it has to come."""
-        context = self._context(read)
-        recorder = self._inbound.recorder
+    def count(self, duration_s: float) -> None:
+        """Counts the hits since the last time, each of which took about `duration_s` seconds. To be called before their
+        answers are sent."""
+        if self._hits:
+            hits, self._hits = self._hits, {}
+            self._inbound.recorder.count_hits(hits, duration_s)
+
+    def answer(self, ask: Ask) -> Sequence[bytes]:
+        """The answer, as parts to be sent, from wherever it has to come. For threads."""
+        context, recorder = self._context(ask), self._inbound.recorder
         recorder.begin()
         try:
-            with self._inbound.admission.place():
-                errand = self._inbound.admission.errand(read.voice.token, context)
-                answer = read.target.reading.answer(read.target.sought, read.voice.known, ANYTHING, errand)
+            answer = self._ask(ask.wanted, context)
+            context.status, context.cache = answer.status, cache_event(answer.headers.get("Cache-Status"))
+            recorder.record(context)
+        finally:
+            recorder.end()
+        return self._filled(self._heading.form(answer), context)
+
+    def _heated(self, wanted: Wanted) -> Hot | None:
+        """What was answered last, if it still holds, or what is to be answered now."""
+        if self._peek is None or self._cache.is_off():
+            return None
+        place = wanted.target.sought.place
+        try:
+            found = self._peek((place.key, place.stamp_key))
+        except StoreError:
+            return None
+        hot, now_s = wanted.hot, self._cache.now_s()
+        if hot is None or hot.found != found or now_s >= hot.until_s:
+            hot = self._new(wanted, found, now_s)
+        elif hot.second != int(now_s):
+            hot = self._formed(wanted, found, hot.copy, now_s)
+        wanted.hot = hot
+        return hot
+
+    def _new(self, wanted: Wanted, found: Found, now_s: float) -> Hot | None:
+        try:
+            copy = self._cache.at_hand(wanted.target.sought.place, found)
+        except StoreError:
+            return None
+        return None if copy is None else self._formed(wanted, found, copy, now_s)
+
+    def _formed(self, wanted: Wanted, found: Found, copy: Copy, now_s: float) -> Hot:
+        target = wanted.target
+        shown = Shown(copy.content, copy.hit_status(now_s), copy.age_s(now_s))
+        answer = target.reading.shown(target.sought, wanted.known, shown)
+        until_s = self._cache.at_hand_until_s(copy)
+        return Hot(found, until_s, copy, int(now_s), self._heading.form(answer), answer.status)
+
+    def _ask(self, wanted: Wanted, context: RequestContext) -> Answer:
+        inbound, target = self._inbound, wanted.target
+        try:
+            with inbound.admission.place():
+                errand = inbound.admission.errand(wanted.token, context)
+                return target.reading.answer(target.sought, wanted.known, ANYTHING, errand)
         except GatewayError as error:
-            context.error = auth.as_callers_see(error, self._inbound.mode)
-            answer = of_error(context.error, context)
+            context.error = auth.as_callers_see(error, inbound.mode)
         except Exception as error:  # noqa: BLE001  a defect of ours is told like any other error
             defects.report(self._log, error, context.request_id)
             context.error = InternalDefect("The gateway met a defect of its own.")
-            answer = of_error(context.error, context)
-        finally:
-            recorder.end()
-        return self._finish(context, answer)
+        return of_error(context.error, context)
 
-    def _context(self, read: PlainRead) -> RequestContext:
-        said, target = read.fields or plain.NOTHING, read.target
+    def _context(self, ask: Ask) -> RequestContext:
+        said, target = ask.fields or plain.NOTHING, ask.wanted.target
         tally = Tally(self._inbound.recorder.take_up(said.traceparent, said.tracestate))
         request_id = headers.repeatable_id(said.x_request_id)
         return RequestContext(request_id, "GET", target.path, target.route, tally, target.label)
 
-    def _finish(self, context: RequestContext, answer: Answer) -> Sequence[bytes]:
-        context.status = answer.status
-        context.cache = cache_event(answer.headers.get("Cache-Status"))
-        self._inbound.recorder.record(context)
-        return self._heading.around(answer, context)
-
-    def _hear(self, digest: bytes, lines: bytes) -> tuple[Voice | None, Fields | None]:
-        """Who says these header lines; None when they are not plain, or when the application must refuse them.
-
-        Lines that are about one request alone will not be heard again, and are not remembered.
-        """
-        fields = plain.read(lines)
-        voice = None if fields is None else self._understand(fields)
-        if fields is not None and (fields.x_request_id or fields.traceparent or fields.tracestate):
-            return voice, fields
-        if len(self._voices) >= _VOICES_MAX:
-            self._voices.clear()
-        self._voices[digest] = voice
-        return voice, None
-
-    def _understand(self, fields: Fields) -> Voice | None:
-        said = Request({name: value for name, value in zip(plain.VARIABLES, fields, strict=True) if value is not None})
-        try:
-            identity = self._inbound.authenticate(said)
-            headers.check_accepts_json(said)
-            return Voice(identity.token, headers.entity_tags(said, "If-None-Match"))
-        except (GatewayError, HTTPException):
-            return None
-
-    def _find(self, voice: Voice, target: bytes) -> Target | None:
-        found = self._targets.find(target, voice.token)
-        if found is not None:
-            if len(voice.targets) >= _TARGETS_MAX:
-                voice.targets.clear()
-            voice.targets[target] = found
-        return found
+    def _filled(self, form: wire.Form, context: RequestContext) -> Sequence[bytes]:
+        return form.filled(context.request_id.encode("ascii"), context.tally.trace.traceparent.encode("ascii"))

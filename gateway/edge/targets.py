@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import InvalidQuery
 from gateway.rest.operations import OPERATIONS, Operation
@@ -15,8 +15,7 @@ _TARGET = re.compile(rb"(/[a-z_]+)(?:/([1-9][0-9]{0,17}))?(?:\?([!-\"$-~]*))?")
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A target understood. `label` and `route` are the operation's in logs and metrics."""
 
     reading: Reading
@@ -38,19 +37,22 @@ class Targets:
         reading = None if parts is None else self._readings.get(parts[1])
         if parts is None or reading is None:
             return None
-        _, key, query = parts.groups()
-        if key is not None:
-            sought = None if query else reading.record(int(key), token)
-            return _target(reading, _BY_NAME["get"], sought, target.partition(b"?")[0])
-        try:
-            sought = reading.page(query or b"", token)
-        except InvalidQuery:
+        plural, key, query = parts.groups()
+        if key is None:
+            return _page(reading, plural, query or b"", token)
+        if query is not None:
             return None
-        return _target(reading, _BY_NAME["list"], sought, parts[1])
+        return _target(reading, "get", reading.record(int(key), token), target)
 
 
-def _target(reading: Reading, operation: Operation, sought: Sought | None, path: bytes) -> Target | None:
-    if sought is None:
+def _page(reading: Reading, path: bytes, query: bytes, token: Secret) -> Target | None:
+    try:
+        return _target(reading, "list", reading.page(query, token), path)
+    except InvalidQuery:
         return None
+
+
+def _target(reading: Reading, name: str, sought: Sought, path: bytes) -> Target:
+    operation: Operation = _BY_NAME[name]
     resource = reading.resource
     return Target(reading, sought, path.decode("ascii"), operation.label(resource), operation.path(resource))

@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from gateway import draining
 from gateway.edge.arrival import Arrival
+from gateway.edge.asking import Ask
 from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
 from gateway.edge.pool import Pool
 from gateway.edge.shortcut import Shortcut
@@ -42,6 +43,7 @@ class Worker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._arrived_bytes = 0
         self._swept_s = 0.0
+        self._answers: list[tuple[Connection, Sequence[bytes]]] = []
         self._shortcut: Shortcut | None = None
         self._metrics_port: int | None = None
 
@@ -104,21 +106,36 @@ class Worker(ThreadWorker):
         except OSError:
             self._drop(connection)
             return
-        if connection.last:
-            if not data:
-                self._drop(connection)
-        elif data:
+        if not data or connection.last:
+            self._on_end(connection, data)
+        elif connection.arrival is not None or not self._cut_short(connection, data):
             self._take(connection, data)
-        elif connection.arrived:
+
+    def _on_end(self, connection: Connection, data: bytes) -> None:
+        """The caller has said its last, or we have and listen no more to what it says."""
+        if not data and connection.arrived:
             self._hand_on(connection)
-        else:
+        elif not data:
             self._drop(connection)
+
+    def _cut_short(self, connection: Connection, data: bytes) -> bool:
+        """Whether `data` is one plain read, which is served then."""
+        shortcut = self._shortcut
+        ask = None if shortcut is None or not self._may_cut_short(connection) else shortcut.asking.whole(data)
+        if shortcut is None or ask is None:
+            return False
+        parts = shortcut.at_hand(ask)
+        if parts is None:
+            self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        else:
+            self._answers.append((connection, parts))
+        return True
 
     def _take(self, connection: Connection, data: bytes) -> None:
         """Serves what has arrived whole, `data` being the newest of it, and keeps the rest."""
         if connection.arrival is None:
-            data = self._cut_short(connection, data)
-            if not data or connection.busy or connection.unsent is not None:
+            data = self._take_plain(connection, data)
+            if not data:
                 return
             connection.arrival = Arrival()
             connection.until_s = time.monotonic() + ARRIVE_S
@@ -126,31 +143,20 @@ class Worker(ThreadWorker):
         if connection.arrival.feed(data) or self._arrived_bytes > ARRIVED_BYTES_MAX:
             self._hand_on(connection)
 
-    def _cut_short(self, connection: Connection, data: bytes) -> bytes:
-        """Answers the plain reads that `data` begins with. What is behind them is returned or, if it must wait for an
-        answer, kept."""
-        shortcut, start = self._shortcut, 0
-        if shortcut is None or not self._may_cut_short(connection):
+    def _take_plain(self, connection: Connection, data: bytes) -> bytes:
+        """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
+        shortcut = self._shortcut
+        ask = None if shortcut is None or not self._may_cut_short(connection) else shortcut.asking.first(data)
+        if shortcut is None or ask is None:
             return data
-        while start < len(data):
-            read = shortcut.recognise(data, start)
-            if read is None:
-                break
-            start = read.end
-            answer = shortcut.at_hand(read)
-            if answer is None:
-                self._serve(connection, partial(self._ask, connection, shortcut, read))
-            elif self._send(connection, answer):
-                continue
-            self._set_arrived(connection, data[start:])
-            return b""
-        connection.until_s = time.monotonic() + self.cfg.keepalive
-        return data[start:] if start else data
+        self._set_arrived(connection, data[ask.end :])
+        self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        return b""
 
     def _may_cut_short(self, connection: Connection) -> bool:
         """Not when answers end their connections, nor on the address that is for metrics alone."""
-        goes_on = self.alive and self.cfg.keepalive and not draining.has_begun()
-        return goes_on and cast(tuple[str, int], connection.server)[1] != self._metrics_port
+        keeps_alive = self.alive and self.cfg.keepalive and not draining.has_begun()
+        return keeps_alive and cast(tuple[str, int], connection.server)[1] != self._metrics_port
 
     def _hand_on(self, connection: Connection) -> None:
         data = connection.arrived
@@ -174,8 +180,8 @@ class Worker(ThreadWorker):
         finally:
             self.method_queue.defer(self._served, connection, keep)
 
-    def _ask(self, connection: Connection, shortcut: Shortcut, read: Any) -> bool:
-        connection.send(shortcut.answer(read))
+    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
+        connection.send(shortcut.answer(ask))
         return True
 
     def _ask_application(self, connection: Connection) -> bool:
@@ -191,17 +197,29 @@ class Worker(ThreadWorker):
 
     # --- what goes out ---
 
-    def _send(self, connection: Connection, parts: Sequence[bytes]) -> bool:
-        """Whether all is sent."""
-        try:
-            connection.send(parts)
-        except OSError:
-            self._drop(connection)
-            return False
-        if connection.unsent is None:
-            return True
-        self._await_room(connection)
-        return False
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        """As gunicorn's, but hits are answered together: what many of them share is done once."""
+        events = self.poller.select(timeout)
+        started_s = time.monotonic()
+        for key, _ in events:
+            key.data(key.fileobj)
+        if self._answers:
+            self._send_answers(started_s)
+
+    def _send_answers(self, started_s: float) -> None:
+        answers, self._answers = self._answers, []
+        now_s = time.monotonic()
+        if self._shortcut is not None:
+            self._shortcut.count(now_s - started_s)
+        for connection, parts in answers:
+            connection.until_s = now_s + self.cfg.keepalive
+            try:
+                connection.send(parts)
+            except OSError:
+                self._drop(connection)
+                continue
+            if connection.unsent is not None:
+                self._await_room(connection)
 
     def _await_room(self, connection: Connection) -> None:
         self._unwatch(connection)

@@ -44,6 +44,10 @@ class Copy(msgspec.Struct, frozen=True):
         content = Content(body, self.content.etag, self.content.pages)
         return Copy(self.token, self.fetched_s, self.fresh_until_s, content)
 
+    def hit_status(self, now_s: float) -> str:
+        """The value of `Cache-Status` when the copy is shown."""
+        return f"gateway; hit; ttl={int(self.fresh_until_s - now_s)}"
+
     def age_s(self, now_s: float) -> int:
         return max(0, int(now_s - self.fetched_s))
 

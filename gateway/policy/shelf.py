@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.policy.bodies import Bodies
 from gateway.policy.copies import Content, Copy, is_large, pack, pack_body, unpack, unpack_body
-from gateway.policy.stamps import Stamp, Stamps
+from gateway.policy.stamps import TOKEN_BYTES, Stamp, Stamps
 from gateway.secret import Secret
 from gateway.store.errors import StoreError
 from gateway.store.interface import Check, Delete, Put, Store
@@ -82,6 +82,18 @@ class Shelf:
         quiet = stamp_raw is None or stamp.is_quiet(now_s)
         all_quiet = epoch_raw is None or epoch.is_quiet(now_s)
         return Seen(stamp, epoch, sick, copy, raw is not None, quiet, all_quiet)
+
+    def read_copy(self, place: Place, found: Sequence[bytes | None]) -> Copy | None:
+        """The copy of something that is there, if it is true, from the entries of the copy and of its stamp.
+
+        Raises `StoreError`.
+        """
+        raw, stamp_raw = found
+        if raw is None or stamp_raw is None or len(stamp_raw) != TOKEN_BYTES:
+            return None
+        stamp = Stamp(place.stamp_key, stamp_raw)
+        copy = unpack(raw)
+        return None if copy.content.missing else self._true_copy(place, copy, stamp, stamp, self._stamps.now_s())
 
     def ready(self, seen: Seen) -> Seen:
         """With the stamps that a copy can be kept under, made where they are absent. Raises `StoreError`."""
