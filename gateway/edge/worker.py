@@ -32,7 +32,8 @@ LINGER_S = 2.0
 a worker that stops waits for another request on a connection."""
 ARRIVED_BYTES_MAX = 64 * 1024 * 1024
 _SWEEP_EVERY_S = 0.5
-_AGAIN = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+_NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
+"""Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
 
 
 class Worker(ThreadWorker):
@@ -62,7 +63,7 @@ class Worker(ThreadWorker):
         try:
             sock, client = listener.accept()
         except OSError as error:
-            if error.errno not in _AGAIN:
+            if error.errno not in _NOBODY:
                 raise
             return
         connection = Connection(self.cfg, sock, client, listener.getsockname())
