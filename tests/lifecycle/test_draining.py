@@ -143,6 +143,7 @@ def test_it_is_told_to_end_while_its_workers_are_being_born(
         watched = psutil.Process(arbiter.pid)
         while len(watched.children()) < 2:
             assert arbiter.poll() is None
+            time.sleep(0.001)
         time.sleep(moment_s)
         arbiter.terminate()
         try:

@@ -210,7 +210,7 @@ overlay / overlay rw 0 0
 server:/export /srv/data nfs4 rw 0 0
 //server/share /mnt/with\\040blank cifs rw 0 0
 tmpfs /srv/data/local tmpfs rw 0 0
-me@host: /home/me/far fuse.sshfs rw 0 0
+me@host: /mnt/far fuse.sshfs rw 0 0
 server:/old /covered nfs rw 0 0
 /dev/sda1 /covered ext4 rw 0 0
 """
@@ -224,7 +224,7 @@ server:/old /covered nfs rw 0 0
         ("/srv/database", None),
         ("/srv/data/local/store", None),
         ("/mnt/with blank/store", "cifs"),
-        ("/home/me/far/x", "fuse.sshfs"),
+        ("/mnt/far/x", "fuse.sshfs"),
         ("/covered/store", None),
         ("/", None),
     ],
