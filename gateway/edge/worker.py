@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
 from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
+from gateway.edge.poller import Poller
 from gateway.edge.pool import Pool
 from gateway.edge.shortcut import Shortcut
 
@@ -31,6 +32,7 @@ LINGER_S = 2.0
 a worker that stops waits for another request on a connection."""
 ARRIVED_BYTES_MAX = 64 * 1024 * 1024
 _SWEEP_EVERY_S = 0.5
+_ROUNDS_MAX = 64
 _AGAIN = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 
 
@@ -42,11 +44,15 @@ class Worker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._arrived_bytes = 0
         self._swept_s = 0.0
-        self._answers: list[tuple[Connection, Sequence[bytes]]] = []
+        self._asking: list[Connection] = []
+        self._asks: list[Ask] = []
         self._shortcut: Shortcut | None = None
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        self.poller.close()
+        self._poller = Poller()
+        self.poller = cast(selectors.DefaultSelector, self._poller)
         self._shortcut = getattr(self.wsgi, "extensions", {}).get("shortcut")
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -116,16 +122,14 @@ class Worker(ThreadWorker):
             self._drop(connection)
 
     def _cut_short(self, connection: Connection, data: bytes) -> bool:
-        """Whether `data` is one plain read, which is served then."""
-        shortcut = self._shortcut
-        ask = None if shortcut is None or not self._keeps_alive() else shortcut.asking.whole(data)
-        if shortcut is None or ask is None:
+        """Whether `data` is one plain read, which will be answered together with those of others."""
+        if self._shortcut is None or not self._keeps_alive():
             return False
-        parts = shortcut.at_hand(ask)
-        if parts is None:
-            self._serve(connection, partial(self._ask, connection, shortcut, ask))
-        else:
-            self._answers.append((connection, parts))
+        ask = self._shortcut.asking.whole(data)
+        if ask is None:
+            return False
+        self._asking.append(connection)
+        self._asks.append(ask)
         return True
 
     def _take(self, connection: Connection, data: bytes) -> None:
@@ -194,27 +198,38 @@ class Worker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
-        events = self.poller.select(timeout)
-        started_s = time.monotonic()
-        for key, _ in events:
-            key.data(key.fileobj)
-        if self._answers:
-            self._send_answers(started_s)
+        for _ in range(_ROUNDS_MAX):
+            ready = self._poller.ready(timeout)
+            started_s = time.monotonic()
+            for call, file in ready:
+                call(file)
+            if not self._asking:
+                return
+            self._answer_those(started_s)
+            timeout = 0.0
 
-    def _send_answers(self, started_s: float) -> None:
-        answers, self._answers = self._answers, []
-        now_s = time.monotonic()
-        if self._shortcut is not None:
-            self._shortcut.count(now_s - started_s)
-        for connection, parts in answers:
-            connection.until_s = now_s + self.cfg.keepalive
-            try:
-                connection.send(parts)
-            except OSError:
-                self._drop(connection)
-                continue
-            if connection.unsent is not None:
-                self._await_room(connection)
+    def _answer_those(self, started_s: float) -> None:
+        shortcut = self._shortcut
+        asking, asks, self._asking, self._asks = self._asking, self._asks, [], []
+        if shortcut is None:
+            return
+        until_s = started_s + self.cfg.keepalive
+        answers = shortcut.at_hand(asks, started_s)
+        for connection, ask, parts in zip(asking, asks, answers, strict=True):
+            if parts is None:
+                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+            else:
+                connection.until_s = until_s
+                self._send(connection, parts)
+
+    def _send(self, connection: Connection, parts: Sequence[bytes]) -> None:
+        try:
+            connection.send(parts)
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.unsent is not None:
+            self._await_room(connection)
 
     def _await_room(self, connection: Connection) -> None:
         self._unwatch(connection)
