@@ -66,7 +66,7 @@ format: $(development)  ## format the code and mend what the linter can mend
 
 .PHONY: lock
 lock: $(development)  ## pin requirements*.in into requirements*.txt, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-otel requirements-dev; do \
 	    echo "==> $$name.txt"; \
 	    .venv/bin/uv pip compile $$name.in --output-file $$name.txt --quiet $(UPGRADE) --no-config \
 	        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
