@@ -153,13 +153,14 @@ def _certificates(text: str) -> str:
 
 def _collector(text: str) -> str:
     """Refused when what would send to it is not installed: an operator who asked for traces shall not miss them."""
+    url = _url(text)
     try:
         is_installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None
     except ModuleNotFoundError:
         is_installed = False
     if not is_installed:
         raise ValueError("needs the packages of requirements-otel.txt, which are not installed")
-    return _url(text)
+    return url
 
 
 def _setting(

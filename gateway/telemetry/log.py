@@ -33,14 +33,14 @@ def open_log(level: str, stream: BinaryIO | None = None) -> Log:
     """A log that writes to a binary stream; None is the standard output."""
     log: Log = structlog.wrap_logger(
         structlog.BytesLogger(stream or sys.stdout.buffer),
-        processors=[structlog.processors.add_log_level, _render],
+        processors=[_render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
     )
     return log
 
 
-def _render(_logger: object, _name: str, facts: structlog.typing.EventDict) -> bytes:
-    return line({"time": datetime.now(UTC), **facts})
+def _render(_logger: object, level: str, facts: structlog.typing.EventDict) -> bytes:
+    return line({"time": datetime.now(UTC), "level": level, "event": facts.pop("event"), **facts})
 
 
 def line(facts: Mapping[str, Any]) -> bytes:
