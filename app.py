@@ -14,6 +14,7 @@ from pathlib import Path
 from flask import Flask
 
 from gateway import rest
+from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
@@ -24,7 +25,7 @@ from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.interface import Store
 from gateway.store.measured import MeasuredStore
-from gateway.store.open import open_store
+from gateway.store.open import is_local, open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
 from gateway.telemetry.exposition import LookedUp
 from gateway.telemetry.spans import Spans, open_spans
@@ -74,6 +75,7 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
+    peek = stores.cache.get_many if is_local(settings.store_url.reveal()) else None
     stores = _measured(stores, metrics)
     spans = open_spans(settings.otel_exporter_otlp_endpoint)
     transport = _transport(settings)
@@ -90,6 +92,8 @@ def create_app(
     metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), draining))
     recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
     app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
+    if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, peek, log)
     app.extensions["spans"] = spans
     app.extensions["close"] = functools.partial(_close, transport, opened, spans)
     return app

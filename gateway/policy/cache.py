@@ -7,7 +7,7 @@ may be is only about changes that went past the gateway.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,24 +68,43 @@ class Cache:
         self._ttl_s = ttl_s
         self._stale_s = stale_s
 
-    def record(self, resource: str, key: int, token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        """A record. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
-        return self._read(self._place_of_record(resource, key, token), wish, deadline, fetch)
+    def record_place(self, resource: str, key: int, token: Secret) -> Place:
+        """Where a record is kept that these credentials may see."""
+        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
 
-    def page(
-        self, resource: str, filters: Mapping[str, Any], token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch
-    ) -> Shown:
-        """A page of a list; `filters` in whatever order. Raises as `record`."""
+    def page_place(self, resource: str, filters: Mapping[str, Any], token: Secret) -> Place:
+        """Where a page of a list is kept; `filters` in whatever order."""
         query = msgspec.json.encode({name: _canonical(value) for name, value in filters.items()}, order="sorted")
-        place = self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
-        return self._read(place, wish, deadline, fetch)
+        return self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
+
+    def is_off(self) -> bool:
+        """Whether nothing may be taken from the cache now."""
+        return not self._ttl_s or self._changes.untold()
+
+    def now_s(self) -> float:
+        """Seconds since 1970, of the clock that all sharers of the store agree on."""
+        return self._stamps.now_s()
+
+    def at_hand(self, place: Place, found: Sequence[bytes | None]) -> Copy | None:
+        """The copy that `read` would show to everybody, with no more to do than to show it; None: there is none.
+
+        `found` are the entries under the place's key and its stamp's, read at one instant. Counts nothing.
+        """
+        copy = self._shelf.read_copy(place, found)
+        if copy is None or copy.content.missing or self._stamps.now_s() >= self.at_hand_until_s(copy):
+            return None
+        return copy
+
+    def at_hand_until_s(self, copy: Copy) -> float:
+        """When, in seconds since 1970, a copy ceases to be at hand."""
+        return copy.fresh_until_s - self._ttl_s * EARLY_SHARE
 
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:
         """A record that was just written, from the upstream and into the cache. Raises what `fetch` raises.
 
         That it is not found contradicts the write, so that is not kept.
         """
-        place = self._place_of_record(resource, key, token)
+        place = self.record_place(resource, key, token)
         seen = self._ready(place)
         fetched_s = self._stamps.now_s()
         content = fetch(False)
@@ -97,23 +116,18 @@ class Cache:
         """As `Changes.around`: around everything that sends a write and waits for its answer."""
         return self._changes.around(resource, key, deadline)
 
-    def _place_of_record(self, resource: str, key: int, token: Secret) -> Place:
-        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
-
     def _ready(self, place: Place) -> Seen | None:
         """A look at the place, with its stamps made; None when nothing can be kept there."""
-        if self._is_off():
+        if self.is_off():
             return None
         try:
             return self._shelf.ready(self._shelf.look(place))
         except StoreError:
             return None
 
-    def _is_off(self) -> bool:
-        return not self._ttl_s or self._changes.untold()
-
-    def _read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        if self._is_off():
+    def read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
+        """What is at a place. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
+        if self.is_off():
             return self._pass_by("fwd=bypass", wish, fetch)
         try:
             seen = self._shelf.look(place)
@@ -193,7 +207,7 @@ class Cache:
         now_s = self._stamps.now_s()
         stale = now_s >= copy.fresh_until_s
         self._metrics.cache.labels("stale" if stale else "hit").inc()
-        status = f"gateway; hit; ttl={int(copy.fresh_until_s - now_s)}" + ("; detail=upstream-sick" if stale else "")
+        status = copy.hit_status(now_s) + ("; detail=upstream-sick" if stale else "")
         try:
             return Shown(_content(copy), status, copy.age_s(now_s))
         except RecordNotFound as error:
@@ -213,7 +227,7 @@ class Cache:
 
     def _goes_early(self, place: Place, copy: Copy, now_s: float) -> bool:
         """Whether a fresh copy is so near its end that somebody should fetch it anew already, and this caller may."""
-        if copy.content.missing or copy.fresh_until_s - now_s >= self._ttl_s * EARLY_SHARE:
+        if copy.content.missing or now_s < self.at_hand_until_s(copy):
             return False
         try:
             return Lease(self._store, b"early:" + place.key).acquire(new_owner(), _EARLY_LEASE_S)

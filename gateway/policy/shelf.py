@@ -1,28 +1,40 @@
-"""Where copies are kept: one is looked at together with what its truth depends on, and kept if none of that moved."""
+"""Where copies are kept: one is looked at together with what its truth depends on, and kept if none of that moved.
+
+A large body lies beside its copy, in an entry that begins with its entity tag. The two need no common instant: a tag is
+a digest of its body's very bytes, so a body found under it, in the store or in this process's memory, is the right one.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
-from gateway.policy.copies import Content, Copy, pack, unpack
-from gateway.policy.stamps import Stamp, Stamps
+import msgspec
+
+from gateway.policy.bodies import Bodies
+from gateway.policy.copies import Content, Copy, is_large, pack, pack_body, unpack, unpack_body
+from gateway.policy.stamps import TOKEN_BYTES, Stamp, Stamps
 from gateway.secret import Secret
 from gateway.store.errors import StoreError
 from gateway.store.interface import Check, Delete, Put, Store
 
+_BODIES_BYTES_MAX = 8 << 20
 
-@dataclass(frozen=True, slots=True)
-class Place:
+
+class Place(msgspec.Struct, frozen=True):
     """Where a copy is kept, and under which stamp: the record's, or the epoch for lists and for what is missing."""
 
     key: bytes
     stamp_key: bytes
     epoch_key: bytes
 
+    @property
+    def body_key(self) -> bytes:
+        """Where its body is kept when it is large."""
+        return b"body:" + self.key
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+
+class Seen(msgspec.Struct, frozen=True):
     """What one look showed. `copy` is None when there is no true one; `found` says whether there was any at all.
 
     `quiet`: no write of it is under way; `all_quiet`: none of any record of its kind.
@@ -46,6 +58,7 @@ class Shelf:
         self._account = account
         self._stamps = stamps
         self._sick_key = sick_key
+        self._bodies = Bodies(_BODIES_BYTES_MAX)
 
     def place(self, token: Secret, resource: str, what: bytes, stamp_key: bytes) -> Place:
         """Keyed by the credential, so that nobody sees what another credential may see."""
@@ -56,22 +69,54 @@ class Shelf:
 
     def look(self, place: Place) -> Seen:
         """Raises `StoreError`."""
-        keys = [place.key, place.stamp_key, place.epoch_key, self._sick_key]
-        raw, stamp_raw, epoch_raw, sick = self._store.get_many(keys)
+        return self.read(place, self._store.get_many([place.key, place.stamp_key, place.epoch_key, self._sick_key]))
+
+    def read(self, place: Place, found: Sequence[bytes | None]) -> Seen:
+        """What entries show that were read at one instant: the copy, its stamp, the epoch, the note about the upstream.
+
+        Raises `StoreError`.
+        """
+        raw, stamp_raw, epoch_raw, sick = found
         stamp, epoch, now_s = Stamp(place.stamp_key, stamp_raw), Stamp(place.epoch_key, epoch_raw), self._stamps.now_s()
-        copy = None if raw is None else unpack(raw)
-        if copy is not None:
-            under = epoch if copy.content.missing else stamp
-            if copy.token != under.token or not under.is_quiet(now_s):
-                copy = None
-        quiet, all_quiet = (one.raw is None or one.is_quiet(now_s) for one in (stamp, epoch))
+        copy = None if raw is None else self._true_copy(place, unpack(raw), stamp, epoch, now_s)
+        quiet = stamp_raw is None or stamp.is_quiet(now_s)
+        all_quiet = epoch_raw is None or epoch.is_quiet(now_s)
         return Seen(stamp, epoch, sick, copy, raw is not None, quiet, all_quiet)
+
+    def read_copy(self, place: Place, found: Sequence[bytes | None]) -> Copy | None:
+        """The copy of something that is there, if it is true, from the entries of the copy and of its stamp.
+
+        Raises `StoreError`.
+        """
+        raw, stamp_raw = found
+        if raw is None or stamp_raw is None or len(stamp_raw) != TOKEN_BYTES:
+            return None
+        stamp = Stamp(place.stamp_key, stamp_raw)
+        copy = unpack(raw)
+        return None if copy.content.missing else self._true_copy(place, copy, stamp, stamp, self._stamps.now_s())
 
     def ready(self, seen: Seen) -> Seen:
         """With the stamps that a copy can be kept under, made where they are absent. Raises `StoreError`."""
         stamp = self._stamps.make(seen.stamp)
         epoch = stamp if seen.epoch.key == stamp.key else self._stamps.make(seen.epoch)
-        return replace(seen, stamp=stamp, epoch=epoch)
+        return msgspec.structs.replace(seen, stamp=stamp, epoch=epoch)
+
+    def _true_copy(self, place: Place, copy: Copy, stamp: Stamp, epoch: Stamp, now_s: float) -> Copy | None:
+        under = epoch if copy.content.missing else stamp
+        if copy.token != under.token or not under.is_quiet(now_s):
+            return None
+        return self._whole(place, copy) if copy.apart else copy
+
+    def _whole(self, place: Place, copy: Copy) -> Copy | None:
+        """With its body, from this process's memory or the store; None when that is gone."""
+        etag = copy.content.etag
+        body = self._bodies.get(etag)
+        if body is None:
+            body = unpack_body(self._store.get(place.body_key), etag)
+            if body is None:
+                return None
+            self._bodies.put(etag, body)
+        return copy.with_body(body)
 
     def keep(self, place: Place, seen: Seen, content: Content, fetched_s: float, fresh_s: float, kept_s: float) -> bool:
         """Keeps what was fetched from `fetched_s` on, after the look: fresh for `fresh_s`, at all for `kept_s` seconds.
@@ -83,6 +128,8 @@ class Shelf:
             return False
         copy = pack(Copy(stamp.token, fetched_s, fetched_s + fresh_s, content))
         puts = [Put(place.key, copy, kept_s), Put(stamp.key, stamp.raw, self._stamps.ttl_s)]
+        if is_large(content):
+            puts.append(Put(place.body_key, pack_body(content), kept_s))
         try:
             return self._store.apply([Check(stamp.key, stamp.raw)], puts) is not None
         except StoreError:

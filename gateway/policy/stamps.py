@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.interface import Check, Delete, Put, Store
 
@@ -27,8 +29,7 @@ _CHANGES_MAX = 200
 _UNDER_WAY_MAX = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """A stamp as it was read. `raw` is None when there is none in the store."""
 
     key: bytes

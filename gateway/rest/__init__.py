@@ -20,6 +20,7 @@ from gateway.rest.body import BODY_BYTES_MAX
 from gateway.rest.changing import Changing, Safety
 from gateway.rest.context import RequestContext, current
 from gateway.rest.framing import Recorder, cache_event
+from gateway.rest.inbound import Inbound
 from gateway.rest.probes import Documents
 from gateway.rest.reading import Reading
 from gateway.settings import Settings
@@ -29,7 +30,10 @@ from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
 from schemas.resource import Resource
 
-__all__ = ["Documents", "Recorder", "Safety", "build"]
+__all__ = ["Documents", "Inbound", "Recorder", "Safety", "build"]
+
+VARYING = ("Accept", "Authorization")
+"""The request headers that what an operation answers depends on, those of other origins aside."""
 
 
 class KeyConverter(BaseConverter):
@@ -60,15 +64,18 @@ def build(
     app.url_map.converters["key"] = KeyConverter
     refused = metrics.overload_refusals.labels("callers")
     places = Bulkhead(_places(settings.gateway_threads), wait_s=0, refused=refused)
-    admission = Admission(auth.authenticator(settings), rates, settings.upstream_deadline_s, places)
+    authenticate = auth.authenticator(settings)
+    admission = Admission(authenticate, rates, settings.upstream_deadline_s, places)
+    readings = [Reading(kind, admission, freshbooks, cache) for kind in kinds]
     required = settings.gateway_require_if_match
-    for kind in kinds:
-        reading = Reading(kind, admission, freshbooks, cache)
+    for kind, reading in zip(kinds, readings, strict=True):
         changing = Changing(kind, admission, freshbooks, cache, safety, log, require_if_match=required)
         resources.register(app, kind, admission, reading, changing)
     probes.register(app, documents, metrics)
     _frame_requests(app, settings, recorder)
     _handle_errors(app, settings, log)
+    vary = ", ".join([*VARYING, *(["Origin"] if settings.gateway_cors_origins else [])])
+    app.extensions["inbound"] = Inbound(authenticate, admission, readings, recorder, settings.gateway_auth, vary)
     return app
 
 
@@ -123,16 +130,14 @@ def _complete(response: Response, context: RequestContext, settings: Settings) -
         response.headers.pop("Content-Type", None)
     if context.operation:
         response.headers.setdefault("Cache-Control", answers.PRIVATE)
-        response.vary.update(["Accept", "Authorization"])
+        response.vary.update(VARYING)
     cors.add_headers(request, response, settings.gateway_cors_origins)
 
 
 def _handle_errors(app: Flask, settings: Settings, log: Log) -> None:
     @app.errorhandler(GatewayError)
     def known(error: GatewayError) -> Response:
-        if isinstance(error, errors.CredentialsRejected) and settings.gateway_auth == "passthrough":
-            error = auth.challenge("passthrough", "The upstream rejected these credentials.")
-        return _problem(error)
+        return _problem(auth.as_callers_see(error, settings.gateway_auth))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gateway import trace
 from gateway.rest import problems
 from gateway.rest.context import RequestContext
 from gateway.telemetry import Log, Metrics
+from gateway.telemetry.metrics import observe_many
 from gateway.telemetry.spans import Spans
 from gateway.trace import Trace
 
@@ -63,6 +64,21 @@ class Recorder:
             _tell(self._spans, context, duration_s)
         if self._logs and self._is_logged(context):
             self._write(context, duration_s)
+
+    @property
+    def counts_hits_alone(self) -> bool:
+        """Whether nothing is to be told of a hit but that there was one."""
+        return self._spans is None and not (self._logs and self._hits_share > 0)
+
+    def count_hits(self, hits: Mapping[tuple[str, str, int], int], duration_s: float) -> None:
+        """Counts hits of the cache by operation, route and status, each of which took `duration_s` seconds."""
+        for (operation, route, status), total in hits.items():
+            self._metrics.requests.labels(operation, route, status).inc(total)
+            observe_many(self._metrics.request_seconds.labels(operation), duration_s, total)
+        self.count_cache_hits(sum(hits.values()))
+
+    def count_cache_hits(self, total: int) -> None:
+        self._metrics.cache.labels("hit").inc(total)
 
     def _is_logged(self, context: RequestContext) -> bool:
         if context.cache != "hit" or context.status >= 400:

@@ -138,3 +138,12 @@ class Metrics:
     def _gauge(self, name: str, meaning: str) -> Gauge:
         """Summed over the workers alive."""
         return Gauge(name, meaning, registry=self.registry, multiprocess_mode="livesum")
+
+
+def observe_many(histogram: Histogram, value: float, total: int) -> None:
+    """As `total` calls of `observe`, at the price of one. The library has no such call, so this knows its parts."""
+    histogram._sum.inc(value * total)
+    for bound, bucket in zip(histogram._upper_bounds, histogram._buckets, strict=True):
+        if value <= bound:
+            bucket.inc(total)
+            break

@@ -117,6 +117,11 @@ class WatchedStore:
             gate.reached.set()
             assert gate.opened.wait(SAFETY_S)
 
+    def keys_asked(self) -> list[bytes]:
+        """Every key that was asked for so far."""
+        with self._changed:
+            return sorted({key for _, key in self._asked})
+
     def watch_anew(self) -> None:
         """Forgets who has asked so far."""
         with self._changed:

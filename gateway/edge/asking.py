@@ -1,0 +1,127 @@
+"""Plain reads understood: who asks, for what, and what they have already."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from flask import Request
+from werkzeug.exceptions import HTTPException
+
+from gateway.edge import plain
+from gateway.edge.hot import Hot
+from gateway.edge.plain import Fields
+from gateway.edge.targets import Target, Targets
+from gateway.errors import GatewayError
+from gateway.rest import Inbound, headers
+from gateway.secret import Secret
+
+_REMEMBERED_MAX = 4096
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class Wanted:
+    """A target, wanted by those whose header lines say the same. `known` are the tags of `If-None-Match`, None without.
+
+    `hot` is the answer as it was given last, None if it never was.
+    """
+
+    target: Target
+    token: Secret
+    known: frozenset[str] | None
+    hot: Hot | None = None
+
+
+class Ask(NamedTuple):
+    """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone."""
+
+    wanted: Wanted
+    fields: Fields | None
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Everything that header lines say which others may say as well, and what was wanted with them lately."""
+
+    token: Secret
+    known: frozenset[str] | None
+    wanted: dict[bytes, Wanted] = field(default_factory=dict)
+
+
+class Asking:
+    """Understands plain reads, each way of asking once.
+
+    Nobody's credentials are kept: what was heard is remembered under digests that are keyed for this process.
+    """
+
+    def __init__(self, inbound: Inbound) -> None:
+        self._inbound = inbound
+        self._targets = Targets(inbound.readings)
+        self._voices: dict[bytes, _Voice | None] = {}
+        self._whole: dict[bytes, Ask] = {}
+        self._key = secrets.token_bytes(32)
+
+    def whole(self, data: bytes) -> Ask | None:
+        """The plain read that `data` is, no more and no less; None: it is something else."""
+        digest = self._digest(data)
+        known = self._whole.get(digest)
+        if known is not None:
+            return known
+        ask = self.first(data)
+        if ask is None or ask.end != len(data):
+            return None
+        if ask.fields is None:
+            _remember(self._whole, digest, ask)
+        return ask
+
+    def first(self, data: bytes, start: int = 0) -> Ask | None:
+        """The plain read that begins at `start`; None: there is none, and the application must see the request."""
+        head = plain.split(data, start)
+        fields = None if head is None else plain.read(head.fields)
+        voice = None if fields is None else self._voice(fields)
+        if head is None or fields is None or voice is None:
+            return None
+        wanted = voice.wanted.get(head.target) or self._find(voice, head.target)
+        if wanted is None:
+            return None
+        own = fields if fields.x_request_id or fields.traceparent or fields.tracestate else None
+        return Ask(wanted, own, head.end)
+
+    def _voice(self, fields: Fields) -> _Voice | None:
+        said = "\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii")
+        digest = self._digest(said)
+        if digest not in self._voices:
+            _remember(self._voices, digest, self._understand(fields))
+        return self._voices[digest]
+
+    def _understand(self, fields: Fields) -> _Voice | None:
+        """None when the application must refuse the request."""
+        said = Request({name: text for name, text in zip(plain.VARIABLES, fields, strict=True) if text is not None})
+        try:
+            identity = self._inbound.authenticate(said)
+            headers.check_accepts_json(said)
+            return _Voice(identity.token, headers.entity_tags(said, "If-None-Match"))
+        except (GatewayError, HTTPException):
+            return None
+
+    def _find(self, voice: _Voice, target: bytes) -> Wanted | None:
+        found = self._targets.find(target, voice.token)
+        if found is None:
+            return None
+        wanted = Wanted(found, voice.token, voice.known)
+        _remember(voice.wanted, target, wanted)
+        return wanted
+
+    def _digest(self, data: bytes) -> bytes:
+        return hashlib.blake2b(data, key=self._key, digest_size=16).digest()
+
+
+def _remember(memory: dict[bytes, _T], name: bytes, what: _T) -> None:
+    """A memory that is full forgets everything: what is asked for again is soon back."""
+    if len(memory) >= _REMEMBERED_MAX:
+        memory.clear()
+    memory[name] = what
