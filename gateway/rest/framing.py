@@ -12,7 +12,7 @@ from gateway.rest import problems
 from gateway.rest.context import RequestContext
 from gateway.telemetry import Log, Metrics
 from gateway.telemetry.metrics import observe_many
-from gateway.telemetry.spans import Spans
+from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
 
 _METHOD_CHARACTERS_MAX = 20
@@ -118,7 +118,8 @@ def _tell(spans: Spans, context: RequestContext, duration_s: float) -> None:
     if context.error is not None:
         facts["error.type"] = context.error.code
     name = f"{facts['http.request.method']} {context.route}" if context.route else str(facts["http.request.method"])
-    spans.served(context.tally.trace, name, duration_s, facts, failed=context.status >= 500)
+    taken = Time(context.started_s, duration_s)
+    spans.served(context.tally.trace, name, taken, facts, failed=context.status >= 500)
 
 
 def _milliseconds(duration_s: float) -> float:

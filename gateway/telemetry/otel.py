@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
+from time import monotonic_ns, time_ns
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
 from opentelemetry.trace.status import Status, StatusCode
 
 from gateway.telemetry.foreign_log import LineFormatter
-from gateway.telemetry.spans import Facts
+from gateway.telemetry.spans import Facts, Time
 from gateway.trace import Trace
 
 _CLOSE_S = 2.0
@@ -38,13 +38,14 @@ class ExportedSpans:
         named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "freshbooks-gateway"}
         self._resource = Resource.create(named)
         _tell_as_lines("opentelemetry")
+        self._clock = _Clock()
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
 
-    def served(self, trace: Trace, name: str, duration_s: float, facts: Facts, *, failed: bool) -> None:
-        self._end(trace, name, duration_s, facts, SpanKind.SERVER, failed=failed)
+    def served(self, trace: Trace, name: str, taken: Time, facts: Facts, *, failed: bool) -> None:
+        self._end(trace, name, taken, facts, SpanKind.SERVER, failed=failed)
 
-    def called(self, trace: Trace, name: str, duration_s: float, facts: Facts, *, failed: bool) -> None:
-        self._end(trace, name, duration_s, facts, SpanKind.CLIENT, failed=failed)
+    def called(self, trace: Trace, name: str, taken: Time, facts: Facts, *, failed: bool) -> None:
+        self._end(trace, name, taken, facts, SpanKind.CLIENT, failed=failed)
 
     def close(self) -> None:
         """The SDK's own shutdown may take half a minute when the collector hangs."""
@@ -52,11 +53,11 @@ class ExportedSpans:
         closing.start()
         closing.join(_CLOSE_S)
 
-    def _end(self, trace: Trace, name: str, duration_s: float, facts: Facts, kind: SpanKind, *, failed: bool) -> None:
+    def _end(self, trace: Trace, name: str, taken: Time, facts: Facts, kind: SpanKind, *, failed: bool) -> None:
         """Whether a trace is recorded is for whoever began it to say."""
         if not trace.is_sampled:
             return
-        now_ns = time.time_ns()
+        start_ns = self._clock.epoch_ns(taken.started_s)
         span = ReadableSpan(
             name,
             context=_context(trace, trace.span_id, is_remote=False),
@@ -65,11 +66,26 @@ class ExportedSpans:
             attributes=facts,
             kind=kind,
             status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
-            start_time=now_ns - int(duration_s * 1e9),
-            end_time=now_ns,
+            start_time=start_ns,
+            end_time=start_ns + int(taken.duration_s * 1e9),
             instrumentation_scope=_SCOPE,
         )
         self._processor.on_end(span)
+
+
+class _Clock:
+    """Instants of the monotonic clock as those of the calendar, in the same order; a step of the latter is followed."""
+
+    _STEP_NS = 50_000_000
+
+    def __init__(self) -> None:
+        self._ahead_ns = time_ns() - monotonic_ns()
+
+    def epoch_ns(self, monotonic_s: float) -> int:
+        ahead_ns = time_ns() - monotonic_ns()
+        if abs(ahead_ns - self._ahead_ns) > self._STEP_NS:
+            self._ahead_ns = ahead_ns
+        return int(monotonic_s * 1e9) + self._ahead_ns
 
 
 def _tell_as_lines(logger_name: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
-from gateway.telemetry.spans import Spans
+from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
 from gateway.upstream.codec import Element
 from gateway.upstream.protocol import read_answer
@@ -56,7 +56,7 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
             metrics.upstream_seconds.labels(call.method).observe(duration_s)
             call.tally.add(duration_s)
             if spans is not None:
-                _tell(spans, span, call.method, outcome, duration_s)
+                _tell(spans, span, call.method, outcome, Time(started_s, duration_s))
             ids = {"trace_id": span.trace_id, "span_id": span.span_id}
             duration_ms = round(duration_s * 1000, 3)
             log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms, **ids)
@@ -64,9 +64,9 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
     return call_measured
 
 
-def _tell(spans: Spans, span: Trace, method: str, outcome: RpcOutcome, duration_s: float) -> None:
+def _tell(spans: Spans, span: Trace, method: str, outcome: RpcOutcome, taken: Time) -> None:
     failed = outcome is not RpcOutcome.OK
     facts = {"rpc.method": method, "gateway.outcome": outcome.value}
     if failed:
         facts["error.type"] = outcome.value
-    spans.called(span, method, duration_s, facts, failed=failed)
+    spans.called(span, method, taken, facts, failed=failed)
