@@ -29,8 +29,8 @@ run: setup-run $(runtime)  ## start the simulator and the gateway on this machin
 .PHONY: test
 test: setup-test $(development)  ## install all that is needed, then run every check and every test
 	@$(MAKE) --no-print-directory check
-	@echo "==> the document and the settings table say what the code does"
-	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check
+	@echo "==> the document, the settings table and the list of metrics say what the code does"
+	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check && $(py) -m tools.metrics --check
 	@echo "==> tests"
 	@$(py) -m pytest $(ARGS)
 
@@ -48,8 +48,8 @@ check: $(development)  ## format, lint, types, import rules, Dockerfile; changes
 	@.venv/bin/hadolint Dockerfile
 
 .PHONY: openapi
-openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md
-	@$(py) -m tools.openapi && $(py) -m tools.settings
+openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md, docs/metrics.md
+	@$(py) -m tools.openapi && $(py) -m tools.settings && $(py) -m tools.metrics
 
 .PHONY: bench
 bench: setup-bench $(development)  ## compare speed with the peers, side by side
@@ -66,7 +66,7 @@ format: $(development)  ## format the code and mend what the linter can mend
 
 .PHONY: lock
 lock: $(development)  ## pin requirements*.in into requirements*.txt, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-otel requirements-dev; do \
 	    echo "==> $$name.txt"; \
 	    .venv/bin/uv pip compile $$name.in --output-file $$name.txt --quiet $(UPGRADE) --no-config \
 	        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

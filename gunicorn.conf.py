@@ -19,6 +19,7 @@ graceful_timeout = int(_settings.upstream_deadline_s) + 5
 timeout = 60
 accesslog = None
 loglevel = "warning"
+logger_class = "gateway.telemetry.server_log.ServerLog"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
@@ -36,6 +37,13 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(_server: Any, worker: Any) -> None:
     os.environ[slots.SLOT] = str(worker.slot)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """What the collector of traces has not been told yet. A worker that could not start has no application."""
+    spans = worker.wsgi.extensions["spans"] if getattr(worker, "wsgi", None) else None
+    if spans is not None:
+        spans.close()
 
 
 def child_exit(server: Any, worker: Any) -> None:
