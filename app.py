@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway import rest
+from gateway import draining, rest
 from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
@@ -21,6 +21,7 @@ from gateway.policy.creation import Creation
 from gateway.policy.idempotency import Idempotency
 from gateway.policy.leases import RecordLeases
 from gateway.policy.rates import Rates
+from gateway.policy.readiness import Readiness
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
 from gateway.store.embedded import EmbeddedStore
@@ -61,12 +62,12 @@ def create_app(
     stores: Stores | None = None,
     calls: Remote | None = None,
     clock: Callable[[], float] = time.time,
-    draining: Callable[[], bool] = lambda: False,
+    drains: Callable[[], bool] = draining.has_begun,
 ) -> Flask:
     """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
 
     Without `stores` it opens those that the settings name, without `calls` it makes its calls over HTTP. `clock` reads
-    seconds that all sharers of the stores agree on, `draining` says whether the gateway is about to end.
+    seconds that all sharers of the stores agree on, `drains` says whether the gateway is about to end.
     Its `extensions["close"]` lets go of what it opened, `extensions["spans"]` are told to the collector of traces.
     """
     settings = settings or settings_or_exit()
@@ -90,11 +91,15 @@ def create_app(
         RecordLeases(stores.coordination, account),
     )
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
-    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), draining))
+    readiness = Readiness(stores.by_name(), circuit, drains, clock)
+    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), drains))
     recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
-    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
+    app = rest.build(
+        settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents(), recorder
+    )
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
         app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
+    app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
     app.extensions["spans"] = spans
     app.extensions["close"] = functools.partial(_close, transport, opened, spans)
     return app
@@ -151,9 +156,9 @@ def _measured(stores: Stores, metrics: Metrics) -> Stores:
     return Stores(**{name: MeasuredStore(store, name, metrics) for name, store in stores.by_name().items()})
 
 
-def _looked_up(stores: Stores, circuit: Callable[[], str], draining: Callable[[], bool]) -> LookedUp:
+def _looked_up(stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
     version = json.loads(_documents().json)["info"]["version"]
-    return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, draining)
+    return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, drains)
 
 
 def _open(settings: Settings, name: str, log: Log, *, durable: bool, evict: bool) -> Store:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
+from gateway import draining
 from gateway.settings import settings_or_exit
 from gateway.telemetry import slots
 
 _settings = settings_or_exit()
 
-bind = str(_settings.gateway_bind)
+bind = [str(one) for one in (_settings.gateway_bind, _settings.metrics_bind) if one is not None]
 workers = _settings.gateway_workers
 threads = _settings.gateway_threads
 worker_class = "gateway.edge.worker.Worker"
@@ -24,9 +28,25 @@ control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """A gunicorn that replaces itself (USR2) hands its environment on; the new one must not share its files."""
     slots.open_folder(fresh="GUNICORN_PID" in os.environ)
+    _preflight(server)
+
+
+def when_ready(server: Any) -> None:
+    """There is no worker yet: all of them shall share the notice that the gateway is about to end."""
+    from gateway.lifecycle.ending import drain_before_end
+    from gateway.telemetry import open_log
+
+    draining.share()
+    drain_before_end(server, _settings.gateway_drain_s, open_log(_settings.log_level))
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """While draining, callers are told with every answer to make their next connection elsewhere."""
+    if draining.has_begun():
+        request.force_close()
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -59,3 +79,22 @@ def on_exit(_server: Any) -> None:
 
 def _used_slots(server: Any) -> set[int]:
     return {worker.slot for worker in server.WORKERS.values()}
+
+
+def _preflight(server: Any) -> None:
+    """There is no socket yet: what cannot come to anything ends with 2."""
+    from gateway.lifecycle import preflight
+    from gateway.telemetry import open_log
+
+    try:
+        preflight.report(_settings, _version(), open_log(_settings.log_level))
+    except preflight.CannotStart as error:
+        sys.stderr.write(f"The gateway cannot start: {error}\n")
+        on_exit(server)
+        sys.exit(2)
+
+
+def _version() -> str:
+    """That of the document, which stands beside this file."""
+    document = json.loads((Path(__file__).parent / "openapi.json").read_bytes())
+    return str(document["info"]["version"])

@@ -104,6 +104,13 @@ def _bind(text: str) -> Bind:
     return Bind(host.strip("[]"), int(port))
 
 
+def _metrics_bind(text: str) -> Bind:
+    bind = _bind(text)
+    if bind.port == 0:
+        raise ValueError("must name a port, not 0")
+    return bind
+
+
 def _store_url(text: str) -> Secret:
     """A secret, because it may hold a password."""
     parts = urlsplit(text)
@@ -196,6 +203,17 @@ class Settings:
     gateway_workers: int = _setting(_whole(1, 64), "Processes.", "2")
     gateway_threads: int = _setting(
         _whole(1, 512), "Threads in each process: about twice the concurrent callers it should serve.", "32"
+    )
+    gateway_drain_s: float = _setting(
+        _number(0, 300),
+        "How long in seconds the gateway goes on serving after TERM, unready, so that balancers can turn away from it; "
+        "0: not at all.",
+        "5",
+    )
+    metrics_bind: Bind | None = _setting(
+        _metrics_bind,
+        "An address of its own for `/metrics`, where nothing else but the probes is served.",
+        shown="the main port",
     )
     gateway_auth: str = _setting(
         _choice(*AUTH_MODES),
@@ -313,4 +331,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append("GATEWAY_API_KEYS is required with GATEWAY_AUTH=keys")
     if mode == "open" and bind is not None and not bind.is_loopback:
         problems.append("GATEWAY_AUTH=open is refused on an address that is not loopback (GATEWAY_BIND)")
+    if bind is not None and values["metrics_bind"] is not None and values["metrics_bind"].port == bind.port:
+        problems.append("METRICS_BIND must have another port than GATEWAY_BIND")
     return problems

@@ -71,12 +71,13 @@ class Port:
 class Connection(TConn):
     """`arrived` is what has come and is not served yet, `unsent` what the caller has not taken yet.
 
-    `busy`: a thread serves a request. `watched`: the loop is told when something comes. `last`: nothing more is served.
+    `for_metrics`: it came in at the address that is for metrics alone. `busy`: a thread serves a request. `watched`: the loop is told when something comes. `last`: nothing more is served.
     `until_s` is when the loop gives up waiting, on the monotonic clock.
     """
 
-    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any) -> None:
+    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any, *, for_metrics: bool) -> None:
         super().__init__(cfg, sock, client, server)
+        self.for_metrics = for_metrics
         self.socket = sock
         self.port = Port(sock)
         self.sock = cast(socket.socket, self.port)

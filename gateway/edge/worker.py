@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from gateway import draining
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
 from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
@@ -49,13 +50,15 @@ class Worker(ThreadWorker):
         self._asking: list[Connection] = []
         self._asks: list[Ask] = []
         self._shortcut: Shortcut | None = None
+        self._metrics_port: int | None = None
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
         self.poller.close()
         self._poller = Poller()
         self.poller = cast(selectors.DefaultSelector, self._poller)
-        self._shortcut = getattr(self.wsgi, "extensions", {}).get("shortcut")
+        extensions = getattr(self.wsgi, "extensions", {})
+        self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         self._pool = Pool(self.cfg.threads)
@@ -70,7 +73,8 @@ class Worker(ThreadWorker):
             if error.errno not in _AGAIN:
                 raise
             return
-        connection = Connection(self.cfg, sock, client, listener.getsockname())
+        address = listener.getsockname()
+        connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
         connection.until_s = time.monotonic() + ARRIVE_S
         self.nr_conns += 1
         self._connections.add(connection)
@@ -125,7 +129,8 @@ class Worker(ThreadWorker):
 
     def _cut_short(self, connection: Connection, data: bytes) -> bool:
         """Whether `data` is one plain read, which will be answered together with those of others."""
-        ask = self._shortcut.asking.whole(data) if self._shortcut is not None and self._keeps_alive else None
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.whole(data)
         if ask is None:
             return False
         self._asking.append(connection)
@@ -146,13 +151,17 @@ class Worker(ThreadWorker):
 
     def _take_plain(self, connection: Connection, data: bytes) -> bytes:
         """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
-        shortcut = self._shortcut
-        ask = None if shortcut is None or not self._keeps_alive else shortcut.asking.first(data)
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.first(data)
         if shortcut is None or ask is None:
             return data
         self._set_arrived(connection, data[ask.end :])
         self._serve(connection, partial(self._ask, connection, shortcut, ask))
         return b""
+
+    def _shortcut_for(self, connection: Connection) -> Shortcut | None:
+        """None when answers end their connections, and on the address that is for metrics alone."""
+        return self._shortcut if self._keeps_alive and not connection.for_metrics else None
 
     def _hand_on(self, connection: Connection) -> None:
         data = connection.arrived
@@ -196,7 +205,7 @@ class Worker(ThreadWorker):
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
         self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
-        self._keeps_alive = bool(self.alive and self.cfg.keepalive)
+        self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
         for _ in range(_ROUNDS_MAX):
             ready = self._poller.ready(timeout)
             started_s = time.monotonic()

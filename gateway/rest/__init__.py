@@ -14,7 +14,8 @@ from gateway import errors
 from gateway.errors import FieldError, GatewayError
 from gateway.policy.cache import Cache
 from gateway.policy.rates import Rates
-from gateway.rest import answers, auth, cors, defects, headers, probes, resources
+from gateway.policy.readiness import Readiness
+from gateway.rest import answers, auth, cors, defects, headers, listeners, probes, resources
 from gateway.rest.admission import Admission
 from gateway.rest.body import BODY_BYTES_MAX
 from gateway.rest.changing import Changing, Safety
@@ -51,6 +52,7 @@ def build(
     cache: Cache,
     safety: Safety,
     rates: Rates,
+    readiness: Readiness,
     kinds: Sequence[Resource],
     metrics: Metrics,
     log: Log,
@@ -71,8 +73,9 @@ def build(
     for kind, reading in zip(kinds, readings, strict=True):
         changing = Changing(kind, admission, freshbooks, cache, safety, log, require_if_match=required)
         resources.register(app, kind, admission, reading, changing)
-    probes.register(app, documents, metrics)
+    probes.register(app, documents, metrics, readiness)
     _frame_requests(app, settings, recorder)
+    listeners.keep_apart(app, settings.metrics_bind)
     _handle_errors(app, settings, log)
     vary = ", ".join([*VARYING, *(["Origin"] if settings.gateway_cors_origins else [])])
     app.extensions["inbound"] = Inbound(authenticate, admission, readings, recorder, settings.gateway_auth, vary)

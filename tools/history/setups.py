@@ -133,6 +133,7 @@ def _gateways(setup: Setup, simulator: Simulator) -> Iterator[list[GatewayServer
             "CACHE_STALE_S": "3600",
             "IDEMPOTENCY_SETTLE_S": f"{SETTLE_S:g}",
             "LOG_LEVEL": "error",
+            "GATEWAY_DRAIN_S": "0",
         }
         numbers = itertools.count(1)
         yield [
