@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -13,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from gateway.settings import Settings
 from simulator.server import Simulator
-from tests.deploy.balancer import Balancer
+from tests.deploy.balancer import SHIPPED, Balancer
+from tests.deploy.times import grace_s, seconds
 from tests.integration.conftest import settings
 from tests.support.misbehaving import Misbehaving, Peer, http
+from tests.support.pages import ROOT
 from tests.support.server import GatewayProcess
 
 READS = ["GET", "HEAD", "OPTIONS"]
@@ -254,3 +258,15 @@ def test_two_real_gateways_one_of_which_ends(tmp_path: Path, simulator: Simulato
     assert len({answer.headers["etag"] for answer in before + after}) == 1
     assert not before[0].headers["etag"].startswith("W/")
     assert created.status == 201
+
+
+def test_the_balancer_waits_longer_than_a_gateway_takes() -> None:
+    """Whoever gives up first does not know the outcome; and a kept connection is given up by the balancer first."""
+    nginx = (SHIPPED / "nginx.conf").read_text(encoding="utf-8")
+    gunicorn = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
+    [read] = re.findall(r"^ *proxy_read_timeout (\w+);", nginx, re.MULTILINE)
+    [kept] = re.findall(r"keepalive 64;[^}]*keepalive_timeout (\w+);", nginx)
+    [keepalive] = re.findall(r"^keepalive = (\d+)$", gunicorn, re.MULTILINE)
+    [deadline] = [one for one in dataclasses.fields(Settings) if one.name == "upstream_deadline_s"]
+    assert seconds(read) >= float(deadline.metadata["default"]) + grace_s()
+    assert seconds(kept) < float(keepalive)
