@@ -30,8 +30,11 @@ for folder, names, _ in os.walk("/"):
 
 
 def test_callers_are_served(gateway: Container, simulator: Simulator) -> None:
-    """A client is created, read back and stands in the list, each by calls that the upstream saw."""
-    status, created = gateway.ask("POST", "/clients", {"email": "image@example.com"}, headers=KEY)
+    """A client is created, once for two requests with one key, which the volume remembers; it is read and listed."""
+    once = {**KEY, "Idempotency-Key": "image-1"}
+    answers = [gateway.ask("POST", "/clients", {"email": "image@example.com"}, headers=once) for _ in range(2)]
+    status, created = answers[0]
+    assert answers[1] == answers[0]
     assert (status, created["email"]) == (201, "image@example.com")
     assert gateway.ask("GET", f"/clients/{created['id']}", headers=KEY) == (200, created)
     status, page = gateway.ask("GET", "/clients?email=image%40example.com", headers=KEY)
