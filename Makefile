@@ -13,7 +13,7 @@ runtime := .venv/.runtime
 development := .venv/.development
 sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simulator tools tests benchmarks)
 
-# More arguments for pytest: make test ARGS='tests/house -x'
+# More arguments: for pytest, make test ARGS='tests/house -x'; for the build, make image ARGS='--tag NAME --base IMAGE'
 ARGS ?=
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=
@@ -58,6 +58,10 @@ bench: setup-bench $(development)  ## compare speed with the peers, side by side
 .PHONY: proof
 proof: setup-test $(development)  ## the long run: every promise about writes and reads, as tables
 	@$(py) -m tools.proof
+
+.PHONY: image
+image: | .venv/bin/pip  ## build the image with docker, podman or buildah
+	@$(py) -m tools.image $(ARGS)
 
 .PHONY: format
 format: $(development)  ## format the code and mend what the linter can mend

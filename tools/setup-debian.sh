@@ -33,6 +33,9 @@ chromium chromium draws the docs page as a person sees it
 redis-server redis-server is the store that replicas share
 nginx nginx is the balancer before two gateways
 prometheus promtool checks the alert rules and their tests
+buildah buildah builds the image
+runc runc runs it
+mmdebstrap mmdebstrap makes a base for it where no registry is asked
 LIST
         ;;
     bench)
