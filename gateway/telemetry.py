@@ -96,6 +96,12 @@ class Metrics:
             ["resource"],
             registry=self.registry,
         )
+        self.missing_elements = Counter(
+            "gateway_upstream_missing_elements",
+            "Elements that every record of the upstream should have and that one lacked; such a field reads as null.",
+            ["resource"],
+            registry=self.registry,
+        )
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics of all processes and their content type, in the format the `Accept` header asks for."""
@@ -108,28 +114,36 @@ class Metrics:
 
 
 class Drift:
-    """Notices elements of the upstream that nobody declared: counts each, logs each name once."""
+    """Notices elements of the upstream that nobody declared, and declared ones that are not there: counts each, logs
+    each name once."""
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics = metrics
         self._log = log
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
 
     def reporter(self, resource: str) -> Callable[[str], None]:
         """What to call with the name of each unknown element of a resource's records."""
-        counter = self._metrics.unknown_elements.labels(resource)
+        return self._reporter(resource, "unknown_upstream_element", self._metrics.unknown_elements)
+
+    def missing_reporter(self, resource: str) -> Callable[[str], None]:
+        """What to call with the name of each element that a resource's record lacks."""
+        return self._reporter(resource, "missing_upstream_element", self._metrics.missing_elements)
+
+    def _reporter(self, resource: str, event: str, elements: Counter) -> Callable[[str], None]:
+        counter = elements.labels(resource)
 
         def report(element: str) -> None:
             counter.inc()
-            if self._is_new(resource, element):
-                self._log.warning("unknown_upstream_element", resource=resource, element=element[:100])
+            if self._is_new(event, resource, element):
+                self._log.warning(event, resource=resource, element=element[:100])
 
         return report
 
-    def _is_new(self, resource: str, element: str) -> bool:
+    def _is_new(self, *what: str) -> bool:
         with self._lock:
-            if (resource, element) in self._seen or len(self._seen) >= _NAMES_REMEMBERED:
+            if what in self._seen or len(self._seen) >= _NAMES_REMEMBERED:
                 return False
-            self._seen.add((resource, element))
+            self._seen.add(what)
             return True
