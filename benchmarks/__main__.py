@@ -1,96 +1,120 @@
-"""`make bench`: what the gateway's own parts cost beside the obvious way of doing the same.
+"""`make bench`: the gateway beside what else one could pick, in one run.
 
-python -m benchmarks
+python -m benchmarks [--only 'cached record,304'] [--peers fastify,nginx] [--rounds 3] [--seconds 2]
 """
 
 from __future__ import annotations
 
-import subprocess
+import argparse
+import dataclasses
+import functools
+import json
+import shutil
 import sys
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from zoneinfo import ZoneInfo
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
-import msgspec
-import requests
+from benchmarks import contest, machine, table, usage
+from benchmarks.contest import Arena, Way
+from benchmarks.contestants import CONTESTANTS, GATEWAY_SETTINGS, PEERS, PYTHON
+from benchmarks.plan import GATEWAY, WORKLOADS, Workload
+from benchmarks.results import Results, Start
+from benchmarks.servers import BenchmarkError
 
-from benchmarks.comparison import Row, Work, compare
-from gateway.deadline import Deadline
-from gateway.secret import Secret
-from gateway.upstream.codec import Codec
-from gateway.upstream.protocol import Answer, envelope, read_answer
-from gateway.upstream.transport import Call, HttpTransport, Repeat
-from schemas.client import CLIENT
+HERE = Path(__file__).parent
+STARTS_TOTAL = 5
+_OWN_PARTS = ("cold start", "memory", "scale", "parts")
 
-TOKEN = "demo-admin"  # noqa: S105 - the simulator's own
-LIST = envelope("client.list", "<per_page>100</per_page>")
-GET = envelope("client.get", "<client_id>13</client_id>")
+say = functools.partial(print, end="", flush=True)
 
 
-def main() -> int:
-    print("==> measuring; every way in every round, about half a minute", flush=True)
-    with simulator() as url, requests.Session() as session:
-        page = session.post(url, data=LIST, auth=(TOKEN, "X"), timeout=10).content
-        show("An upstream call (processor time of the caller)", calls(url, session), rounds=9, repetitions=300)
-        show("A page of clients: XML to JSON", translations(page), rounds=9, repetitions=20)
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    try:
+        _check_installed(options.peers)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            _run(options, Path(folder))
+    except BenchmarkError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
     return 0
 
 
-@contextmanager
-def simulator() -> Iterator[str]:
-    """The simulator in a process of its own."""
-    command = [sys.executable, "-m", "simulator"]
-    with subprocess.Popen(command, env={"SIMULATOR_BIND": "127.0.0.1:0"}, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            yield next(word for word in line.split() if word.endswith("/xml-in"))
-        finally:
-            process.terminate()
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = [workload.name for workload in WORKLOADS]
+    listed = functools.partial(_listed, names=[*names, *_OWN_PARTS])
+    peers = functools.partial(_listed, names=list(CONTESTANTS))
+    parser.add_argument(
+        "--only", type=listed, default=[*names, *_OWN_PARTS], help=f"of: {', '.join([*names, *_OWN_PARTS])}"
+    )
+    parser.add_argument("--peers", type=peers, default=list(CONTESTANTS), help=f"of: {', '.join(CONTESTANTS)}")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=1, help="of load, for each contestant in each round")
+    parser.add_argument(
+        "--gateway-root", type=Path, default=HERE.parent, help="another checkout to take the gateway from"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the gateway")
+    parser.add_argument("--results", type=Path, help="where to write; without it only a whole run is kept")
+    return parser.parse_args(arguments)
 
 
-def calls(url: str, session: requests.Session) -> Mapping[str, Work]:
-    transport = HttpTransport(url, answer_bytes_max=2**24, idle_connections_max=2)
-    token = Secret(TOKEN)
-    return {
-        "the gateway's transport": lambda: transport(Call("client.get", GET, token, Deadline.after(10), Repeat.READ)),
-        "requests.Session.post": lambda: session.post(url, data=GET, auth=(TOKEN, "X"), timeout=10).content,
-        "requests.post": lambda: requests.post(url, data=GET, auth=(TOKEN, "X"), timeout=10).content,
-    }
+def _listed(text: str, names: Sequence[str]) -> list[str]:
+    chosen = [part.strip() for part in text.split(",")]
+    for one in chosen:
+        if one not in names:
+            raise argparse.ArgumentTypeError(f"{one!r} is none of: {', '.join(names)}")
+    return chosen
 
 
-def translations(page: bytes) -> Mapping[str, Work]:
-    codec = Codec(CLIENT, ZoneInfo("America/New_York"), lambda _: None)
-
-    def compiled() -> bytes:
-        rows = read_answer(Answer(200, {}, page))[0]
-        return msgspec.json.encode([codec.decode(row) for row in rows])
-
-    def marshmallow() -> bytes:
-        rows = read_answer(Answer(200, {}, page))[0]
-        return msgspec.json.encode(CLIENT.schema.dump([codec.decode(row) for row in rows], many=True))
-
-    def by_path() -> bytes:
-        space = "{http://www.freshbooks.com/api/}"
-        names = [child.tag for child in ET.fromstring(page)[0][0]]
-        rows = ET.fromstring(page).iter(f"{space}client")
-        return msgspec.json.encode([{name.removeprefix(space): row.findtext(name) for name in names} for row in rows])
-
-    return {
-        "compiled decoder": compiled,
-        "the same and marshmallow's dump": marshmallow,
-        "ElementTree.findtext, flat": by_path,
-    }
+def _check_installed(peers: Sequence[str]) -> None:
+    needed = {"fastify": PEERS / "fastify" / "node_modules", "fastapi": PYTHON, "flask": PYTHON}
+    missing = [name for name, sign in needed.items() if name in peers and not sign.exists()]
+    if missing or not shutil.which("wrk"):
+        raise BenchmarkError(f"Not installed: {', '.join(missing) or 'wrk'}. `make bench` installs what it needs.")
 
 
-def show(title: str, ways: Mapping[str, Work], *, rounds: int, repetitions: int) -> None:
-    print(f"\n{title}\n{'way':<36}{'µs':>10}{'ratio':>8}")
-    for row in compare(ways, rounds=rounds, repetitions=repetitions):
-        print(line(row), flush=True)
+def _run(options: argparse.Namespace, folder: Path) -> None:
+    way = Way(options.gateway_root.resolve(), dict(one.split("=", 1) for one in options.set))
+    names = [GATEWAY, *(name for name in options.peers if name != GATEWAY)]
+    chosen = [workload for workload in WORKLOADS if workload.name in options.only]
+    found = Results(machine.describe(), {**GATEWAY_SETTINGS, **way.settings}, {}, [])
+    if chosen:
+        with contest.arena(folder, names, way, options.seconds) as arena:
+            found = _contest(arena, chosen, options.rounds, found)
+    if "cold start" in options.only:
+        say("\n==> cold start\n")
+        starts = contest.cold_starts(folder, names, way, STARTS_TOTAL, say)
+        found = dataclasses.replace(found, start=Start(starts))
+    print("\n\n" + table.whole(found) + "\n" + table.bars(found))
+    if options.results:
+        _keep(found, options.results)
 
 
-def line(row: Row) -> str:
-    return f"{row.name:<36}{row.cpu_us:>10.0f}{row.ratio:>8.2f}"
+def _contest(arena: Arena, chosen: Sequence[Workload], rounds: int, found: Results) -> Results:
+    ceiling = contest.ceiling(arena)
+    comparisons = []
+    for number, workload in enumerate(chosen, 1):
+        entries = sum(entry.contestant in arena.servers for entry in workload.entries.values())
+        needed_s = entries * (rounds + 1) * (arena.runner.seconds + 0.1)
+        say(f"\n==> {number} of {len(chosen)}: {workload.name}, about {needed_s:.0f} s; gateway over each:")
+        comparisons.append(contest.compare(arena, workload, rounds, say))
+    memory = {name: usage.worker_memory(server.pid, arena.store_of_gateway()) for name, server in arena.servers.items()}
+    return dataclasses.replace(
+        found,
+        ceiling=ceiling,
+        comparisons=comparisons,
+        own_memory_mb={name: one.own_bytes / 1e6 for name, one in memory.items()},
+        resident_memory_mb={name: one.resident_bytes / 1e6 for name, one in memory.items()},
+    )
+
+
+def _keep(found: Results, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.json").write_text(json.dumps(dataclasses.asdict(found), indent=1) + "\n")
+    (folder / "table.md").write_text(table.whole(found))
+    (folder / "bars.txt").write_text(table.bars(found) + "\n")
 
 
 if __name__ == "__main__":
