@@ -65,17 +65,17 @@ def arena(folder: Path, names: Sequence[str], way: Way, seconds: int) -> Iterato
     """The upstream and the named contestants, until the block ends."""
     core, other_core = two_cores()
     with contextlib.ExitStack() as stack:
-        upstream = stack.enter_context(open_upstream(folder, other_core))
+        upstream = stack.enter_context(open_upstream(folder, [other_core]))
         servers = {}
         for name in names:
             server = open_contestant(name, folder, upstream, way, [core])
             servers[name] = stack.enter_context(server)
-        yield Arena(folder, upstream, servers, Runner(other_core, seconds))
+        yield Arena(folder, upstream, servers, Runner([other_core], seconds))
 
 
-def open_upstream(folder: Path, core: int) -> Server:
+def open_upstream(folder: Path, cores: Sequence[int]) -> Server:
     port = free_port()
-    return Server("the upstream", contestants.upstream(port), port, [core], folder / "upstream.log")
+    return Server("the upstream", contestants.upstream(port), port, cores, folder / "upstream.log")
 
 
 def open_contestant(name: str, folder: Path, upstream: Server, way: Way, cores: Sequence[int]) -> Server:
@@ -160,7 +160,7 @@ def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: 
     """Seconds from start to the first 200, each contestant alone on its core, in turn."""
     core, other_core = two_cores()
     found: dict[str, list[float]] = {name: [] for name in names}
-    with open_upstream(folder, other_core) as upstream:
+    with open_upstream(folder, [other_core]) as upstream:
         for _ in range(starts):
             for name in names:
                 with open_contestant(name, folder, upstream, way, [core]) as server:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs wrk on one core, for whole seconds."""
+    """Runs wrk on `cores`, for whole seconds."""
 
-    core: int
+    cores: Sequence[int]
     seconds: int
 
     def start(
@@ -55,7 +55,7 @@ class Runner:
         fields = [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
         numbers = f"-t1 -c{connections} -d{self.seconds}s --timeout 10s".split()
         return subprocess.Popen(
-            ["taskset", "-c", str(self.core), "wrk", *numbers, *fields, "-s", str(_SCRIPT), url],
+            ["taskset", "-c", ",".join(map(str, self.cores)), "wrk", *numbers, *fields, "-s", str(_SCRIPT), url],
             env=dict(os.environ) | _variables(request, first),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -93,14 +93,14 @@ _JSON_TYPE = {"Content-Type": "application/json"}
 _TRANSLATING = (GATEWAY, "fastify", "fastapi", "flask")
 _ALL = (GATEWAY, "nginx", "fastify", "fastapi", "flask")
 
-_CACHED = Request(Expected.RECORD, "/clients/13")
+CACHED = Request(Expected.RECORD, "/clients/13")
 _CACHED_PAGE = Request(Expected.PAGE, "/clients?page=3&per_page=100")
-_UNCACHED = Request(Expected.RECORD, "/clients/{n}")
+UNCACHED = Request(Expected.RECORD, "/clients/{n}")
 _UNCACHED_PAGE = Request(Expected.PAGE, "/clients?page={n}&per_page=100")
 _CREATE = Request(Expected.CREATED, "/clients", "POST", json.dumps(record.CREATED), _JSON_TYPE)
 _PATCH = Request(Expected.RECORD, "/clients/{n}", "PATCH", json.dumps(record.CHANGED), _JSON_TYPE)
-_NOT_MODIFIED = replace(_CACHED, expected=Expected.NOT_MODIFIED, conditional=True)
-_MIX = replace(_UNCACHED, hits=95, hot=100)
+_NOT_MODIFIED = replace(CACHED, expected=Expected.NOT_MODIFIED, conditional=True)
+_MIX = replace(UNCACHED, hits=95, hot=100)
 
 
 def _xml(body: str) -> Request:
@@ -123,13 +123,13 @@ def _translating(request: Request, passed_on: Request | None = None) -> dict[str
 
 
 WORKLOADS = (
-    Workload("cached record", _among(_ALL, _CACHED), 0, 0.02),
+    Workload("cached record", _among(_ALL, CACHED), 0, 0.02),
     Workload("cached page of 100", _among(_ALL, _CACHED_PAGE), 0, 0.02),
-    Workload("304", _among(_ALL, _NOT_MODIFIED) | {"fastify, full answer": Entry("fastify", _CACHED)}, 0, 0.02),
+    Workload("304", _among(_ALL, _NOT_MODIFIED) | {"fastify, full answer": Entry("fastify", CACHED)}, 0, 0.02),
     Workload("mix, 95 % hits", _among(_ALL, _MIX), 0.03, 0.2),
-    Workload("uncached record", _translating(_UNCACHED, GET_XML), 0.95),
+    Workload("uncached record", _translating(UNCACHED, GET_XML), 0.95),
     Workload("uncached page of 100", _translating(_UNCACHED_PAGE, LIST_XML), 0.95),
     Workload("create", _translating(_CREATE), 1.9),
     Workload("patch", _translating(_PATCH), 1.9),
-    Workload("128 callers, upstream 50 ms", _translating(_UNCACHED), 0.95, connections=128, delay_ms=50),
+    Workload("128 callers, upstream 50 ms", _translating(UNCACHED), 0.95, connections=128, delay_ms=50),
 )

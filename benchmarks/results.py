@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.comparison import Row
 from benchmarks.plan import GATEWAY, THRESHOLDS, WORKER_MEMORY_MAX_MB, Threshold
 
 
@@ -52,24 +53,25 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Seconds from the start of a process to its first answer of 200, one figure for each start."""
-
-    seconds: Mapping[str, Sequence[float]]
-
-
-@dataclass(frozen=True, slots=True)
 class Results:
-    """A whole run. Memory is in MB (10⁶ bytes): what the worker holds for itself, and with its pages of the store."""
+    """A whole run. `ceiling` is how many answers a second the upstream gives with the load on its own core. `starts_s`
+    are seconds from the start of a process to its first 200. Memory is in MB (10⁶ bytes): what a worker holds for
+    itself, and with its pages of the store. `scale` has figures by their descriptions."""
 
     machine: Mapping[str, str]
     settings: Mapping[str, str]
     ceiling: Mapping[str, float]
     comparisons: Sequence[Comparison]
-    start: Start | None = None
+    starts_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     own_memory_mb: Mapping[str, float] = field(default_factory=dict)
     resident_memory_mb: Mapping[str, float] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+    def troubles(self) -> list[str]:
+        """Everything that does not count, in words."""
+        return [*self.left_out, *(line for comparison in self.comparisons for line in comparison.troubles())]
 
 
 def rate(one: Round) -> float:
@@ -92,9 +94,9 @@ def ratio(comparison: Comparison, against: str, of: Callable[[Round], float] = r
     return spread([of(own) / of(other) for own, other in pairs if not own.trouble and not other.trouble])
 
 
-def start_ratio(start: Start, against: str) -> Ratio | None:
+def start_ratio(starts_s: Mapping[str, Sequence[float]], against: str) -> Ratio | None:
     """How many times faster the gateway starts."""
-    pairs = zip(start.seconds.get(GATEWAY, ()), start.seconds.get(against, ()), strict=False)
+    pairs = zip(starts_s.get(GATEWAY, ()), starts_s.get(against, ()), strict=False)
     return spread([other / own for own, other in pairs])
 
 
@@ -109,10 +111,12 @@ def spread(ratios: Sequence[float]) -> Ratio | None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A threshold and what was measured; `measured` None: this run does not say."""
+    """A threshold and what was measured; None: this run does not say. `thrift` is the ratio by processor time, which
+    does not decide."""
 
     threshold: Threshold
     measured: float | None
+    thrift: float | None = None
 
     @property
     def words(self) -> str:
@@ -129,12 +133,18 @@ class Verdict:
 
 def verdicts(comparisons: Sequence[Comparison]) -> list[Verdict]:
     found = {one.workload: one for one in comparisons}
-    return [Verdict(one, _measured(found.get(one.workload), one.against)) for one in THRESHOLDS]
+    return [_verdict(one, found.get(one.workload)) for one in THRESHOLDS]
 
 
-def _measured(comparison: Comparison | None, against: str) -> float | None:
-    measured = comparison and ratio(comparison, against)
-    return measured.median if measured else None
+def _verdict(threshold: Threshold, comparison: Comparison | None) -> Verdict:
+    if comparison is None:
+        return Verdict(threshold, None)
+    medians = (_median(ratio(comparison, threshold.against, of)) for of in (rate, thrift))
+    return Verdict(threshold, *medians)
+
+
+def _median(ratio: Ratio | None) -> float | None:
+    return None if ratio is None else ratio.median
 
 
 def memory_verdict(own_mb: float | None) -> str:

@@ -18,8 +18,9 @@ generator and other work on the machine were never in the way. 99th: how many ti
 
 def whole(found: Results) -> str:
     """Everything, as Markdown that reads well as plain text too."""
-    parts = [HEAD, machine(found), ratios(found), reached(found), memory(found), scale(found), troubles(found)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    sections = (machine, ratios, reached, memory, scale, parts, troubles)
+    written = [HEAD, *(section(found) for section in sections)]
+    return "\n\n".join(part.strip() for part in written if part) + "\n"
 
 
 def machine(found: Results) -> str:
@@ -37,9 +38,8 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def ratios(found: Results) -> str:
     rows = [row for comparison in found.comparisons for row in _rows(comparison)]
-    if found.start:
-        start = found.start
-        rows += [["cold start", name, _cell(results.start_ratio(start, name)), "", ""] for name in start.seconds]
+    starts = found.starts_s
+    rows += [["cold start", name, _cell(results.start_ratio(starts, name)), "", ""] for name in starts]
     shown = [row for row in rows if row[1] != GATEWAY]
     return grid(("workload", "gateway against", "rate", "processor", "99th"), shown) if shown else ""
 
@@ -60,14 +60,21 @@ def reached(found: Results) -> str:
     if all(verdict.measured is None for verdict in measured):
         return ""
     rows = [
-        [one.threshold.workload, one.threshold.against, f"{one.threshold.at_least:g}", _figure(one.measured), one.words]
+        [
+            one.threshold.workload,
+            one.threshold.against,
+            f"{one.threshold.at_least:g}",
+            _figure(one.measured),
+            _figure(one.thrift),
+            one.words,
+        ]
         for one in measured
     ]
     own_mb = found.own_memory_mb.get(GATEWAY)
     bound = f"≤ {WORKER_MEMORY_MAX_MB:g} MB"
     words = results.memory_verdict(own_mb)
-    rows.append(["memory of the worker", "", bound, "–" if own_mb is None else f"{own_mb:.0f} MB", words])
-    return grid(("must be reached", "against", "at least", "measured", "verdict"), rows)
+    rows.append(["memory of the worker", "", bound, "–" if own_mb is None else f"{own_mb:.0f} MB", "", words])
+    return grid(("must be reached", "against", "at least", "rate", "processor", "verdict, by rate"), rows)
 
 
 def _figure(value: float | None) -> str:
@@ -83,14 +90,18 @@ def memory(found: Results) -> str:
 
 
 def scale(found: Results) -> str:
-    return (
-        grid(("scale", "ratio"), [[name, f"{value:.2f}"] for name, value in found.scale.items()]) if found.scale else ""
-    )
+    rows = [[name, f"{value:.2f}"] for name, value in found.scale.items()]
+    return grid(("more of it", "ratio"), rows) if rows else ""
+
+
+def parts(found: Results) -> str:
+    rows = [[part, row.name, f"{row.ratio:.2f}"] for part, ways in found.parts.items() for row in ways]
+    return grid(("part", "way", "processor time, the gateway's is 1"), rows) if rows else ""
 
 
 def troubles(found: Results) -> str:
-    lines = [f"- {line}" for comparison in found.comparisons for line in comparison.troubles()]
-    return "\n".join(["Left out:", "", *lines]) if lines else ""
+    lines = found.troubles()
+    return "\n".join(["Left out:", "", *(f"- {line}" for line in lines)]) if lines else ""
 
 
 def bars(found: Results) -> str:
