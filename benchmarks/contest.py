@@ -165,7 +165,7 @@ def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: 
             for name in names:
                 with open_contestant(name, folder, upstream, way, [core]) as server:
                     found[name].append(server.started_in_s)
-                say(f"  {name} {found[GATEWAY][-1] / found[name][-1]:.2f}")
+                say(f"  {name} {found[name][-1] / found[GATEWAY][-1]:.2f}")
     return found
 
 

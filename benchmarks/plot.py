@@ -61,15 +61,15 @@ def _draw_row(axes: Any, row: int, comparison: Comparison) -> None:
 
 
 def _draw_mark(axes: Any, height: float, name: str, ratio: Ratio) -> None:
-    colour, variant = _colour(name), name not in COLOURS
+    """Filled for a peer; hollow, and named, for another way of asking it."""
+    colour, variant = _colour(name), name.partition(", ")[2]
     axes.plot([ratio.low, ratio.high], [height, height], color=colour, linewidth=2, alpha=0.45)
-    axes.plot(
-        [ratio.median], [height], marker="o", markersize=7, color=colour, markerfacecolor="white" if variant else colour
-    )
-    label = f"{ratio.median:.2f}" if ratio.median < 10 else f"{ratio.median:.0f}"
-    axes.annotate(
-        label, (ratio.high, height), xytext=(7, 0), textcoords="offset points", va="center", fontsize=6.5, color=colour
-    )
+    fill = "white" if variant else colour
+    axes.plot([ratio.median], [height], marker="o", markersize=7, color=colour, markerfacecolor=fill)
+    figure = f"{ratio.median:.2f}" if ratio.median < 10 else f"{ratio.median:.0f}"
+    text, place = f"{figure} {variant}".rstrip(), (max(ratio.high, ratio.median), height)
+    style = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
+    axes.annotate(text, place, color=colour, **style)
 
 
 def _colour(name: str) -> str:
@@ -81,40 +81,21 @@ def _frame(axes: Any, names: Sequence[str]) -> None:
 
     axes.set_xscale("log")
     axes.axvline(1, color="#333333", linewidth=1.2)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x", which="major", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
+    for row in range(0, len(names), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="#f5f5f2", zorder=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value:g}")
     axes.set_xlabel("the gateway's rate over the other's (log scale); right of 1 the gateway is faster")
     marks = [Line2D([], [], marker="o", linestyle="", color=colour, label=name) for name, colour in COLOURS.items()]
-    marks.append(
-        Line2D(
-            [],
-            [],
-            marker="o",
-            linestyle="",
-            color="#666666",
-            markerfacecolor="white",
-            label="the other way named in the text",
-        )
-    )
-    marks.append(
-        Line2D(
-            [],
-            [],
-            marker="|",
-            linestyle="",
-            markersize=12,
-            markeredgewidth=2.2,
-            color="#666666",
-            label="must be reached",
-        )
-    )
-    axes.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.42, 1.01), ncols=6, frameon=False, fontsize=8)
+    tick: dict[str, Any] = {"marker": "|", "markersize": 12, "markeredgewidth": 2.2, "color": "#666666"}
+    marks.append(Line2D([], [], linestyle="", label="must be reached", **tick))
+    axes.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=5, frameon=False, fontsize=8)
 
 
 if __name__ == "__main__":

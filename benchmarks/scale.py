@@ -156,18 +156,26 @@ def entries(folder: Path, way: Way, say: Say, rounds: int) -> dict[str, float]:
 
 
 def _fill(way: Way, arena: Arena, first: int, last: int) -> None:
+    """Two processes, each with half of the records: they share the store as workers do."""
+    middle = (first + last) // 2
+    running = [_filling(way, arena, first, middle), _filling(way, arena, middle + 1, last)]
+    told = [process.communicate()[1] for process in running]
+    if any(process.returncode for process in running):
+        raise BenchmarkError(f"The cache could not be filled:\n{''.join(told)[-1000:]}")
+
+
+def _filling(way: Way, arena: Arena, first: int, last: int) -> subprocess.Popen[str]:
     upstream_url = f"http://127.0.0.1:{arena.upstream.port}/api/2.1/xml-in"
     numbers = [str(_STORE_BYTES), upstream_url, str(first), str(last)]
-    ended = subprocess.run(
+    return subprocess.Popen(
         [python_of(way.root), str(HERE / "fill.py"), str(arena.store_of_gateway()), *numbers],
         env={"PYTHONPATH": f"{way.root}:{HERE.parent}", "PATH": "/usr/bin:/bin"},
         cwd=way.root,
-        check=False,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    if ended.returncode:
-        raise BenchmarkError(f"The cache could not be filled:\n{ended.stderr[-1000:]}")
 
 
 def _hit_us(arena: Arena, server: Server, count: int) -> float:
