@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import shutil
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         "--gateway-root", type=Path, default=HERE.parent, help="another checkout to start the gateway of"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the gateway")
+    parser.add_argument("--keys", action="store_true", help="callers of the gateway carry a key")
     parser.add_argument("--results", type=Path, help="folder to write to; a whole run is kept in benchmarks/results")
     return parser
 
@@ -71,9 +73,17 @@ def _check_installed(peers: Sequence[str]) -> None:
         raise BenchmarkError(f"Not installed: {', '.join(missing)}. `make bench` installs what it needs.")
 
 
+def _keys() -> tuple[dict[str, str], dict[str, str]]:
+    """The settings of a gateway that wants a key, and the headers that carry it."""
+    key = "bench-key"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return {"GATEWAY_AUTH": "keys", "GATEWAY_API_KEYS": digest}, {"Authorization": f"Bearer {key}"}
+
+
 def _task(options: argparse.Namespace) -> run.Task:
-    settings = dict(one.partition("=")[::2] for one in options.set)
-    way = Way(options.gateway_root.resolve(), settings)
+    given = dict(one.partition("=")[::2] for one in options.set)
+    settings, headers = _keys() if options.keys else ({}, {})
+    way = Way(options.gateway_root.resolve(), {**settings, **given}, headers)
     names = [GATEWAY, *(name for name in options.peers if name != GATEWAY)]
     is_whole = options.only == DEFAULT and len(names) == len(CONTESTANTS)
     results = options.results or (HERE / "results" if is_whole else None)

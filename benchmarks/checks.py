@@ -43,10 +43,11 @@ def numbered(text: str | None, number: int) -> str | None:
 
 
 def headers_for(server: Server, request: Request) -> Mapping[str, str]:
-    """The request's headers, with the contestant's own entity tag where the request is conditional."""
+    """The contestant's and the request's headers, and its own entity tag where the request is conditional."""
+    headers = {**server.headers, **request.headers}
     if not request.conditional:
-        return request.headers
-    return {**request.headers, "If-None-Match": server.ask("GET", request.target).headers["etag"]}
+        return headers
+    return {**headers, "If-None-Match": server.ask("GET", request.target).headers["etag"]}
 
 
 def _is_record(told: Told) -> None:

@@ -54,10 +54,11 @@ class Arena:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the gateway is started: from which checkout, with which settings that differ."""
+    """How the gateway is started and asked: from which checkout, with which settings that differ, with what headers."""
 
     root: Path
     settings: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -83,7 +84,7 @@ def open_contestant(name: str, folder: Path, upstream: Server, way: Way, cores: 
     port, own = free_port(), folder / name
     own.mkdir(exist_ok=True)
     command = CONTESTANTS[name](Ground(port, f"127.0.0.1:{upstream.port}", own, way.root, way.settings))
-    return Server(name, command, port, cores, own / "output.log")
+    return Server(name, command, port, cores, own / "output.log", way.headers if name == GATEWAY else None)
 
 
 def compare(arena: Arena, workload: Workload, rounds: int, say: Say) -> Comparison:

@@ -86,7 +86,7 @@ THRESHOLDS = (
     Threshold("uncached record", "fastapi", 7.0, goal=9.0),
     Threshold("uncached page of 100", "fastify", 4.5),
     Threshold("uncached page of 100", "fastapi", 4.5),
-    Threshold("128 callers, upstream 50 ms", "fastify", 1.5),
+    Threshold("128 callers at 50 ms", "fastify", 1.5),
 )
 
 _JSON_TYPE = {"Content-Type": "application/json"}
@@ -126,10 +126,10 @@ WORKLOADS = (
     Workload("cached record", _among(_ALL, CACHED), 0, 0.02),
     Workload("cached page of 100", _among(_ALL, _CACHED_PAGE), 0, 0.02),
     Workload("304", _among(_ALL, _NOT_MODIFIED) | {"fastify, full answer": Entry("fastify", CACHED)}, 0, 0.02),
-    Workload("mix, 95 % hits", _among(_ALL, _MIX), 0.03, 0.2),
+    Workload("mix of 95 % hits", _among(_ALL, _MIX), 0.03, 0.2),
     Workload("uncached record", _translating(UNCACHED, GET_XML), 0.95),
     Workload("uncached page of 100", _translating(_UNCACHED_PAGE, LIST_XML), 0.95),
     Workload("create", _translating(_CREATE), 1.9),
     Workload("patch", _translating(_PATCH), 1.9),
-    Workload("128 callers, upstream 50 ms", _translating(UNCACHED), 0.95, connections=128, delay_ms=50),
+    Workload("128 callers at 50 ms", _translating(UNCACHED), 0.95, connections=128, delay_ms=50),
 )

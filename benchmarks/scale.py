@@ -116,7 +116,7 @@ def _load(side: Side, request: Request, numbers: Numbers) -> Figure:
     each = CONNECTIONS // len(side.servers)
     before_s = _cpu_s(side.servers)
     running = [
-        runner.start(server.url, request, each, numbers.take(_ROUND_S), request.headers) for server in side.servers
+        runner.start(server.url, request, each, numbers.take(_ROUND_S), server.headers) for server in side.servers
     ]
     loads = [_sound(result(process)) for process in running]
     answers = sum(load.answers_total for load in loads)
@@ -182,7 +182,7 @@ def _hit_us(arena: Arena, server: Server, count: int) -> float:
     """Processor time of a hit, each on another of the records. Raises `BenchmarkError` when it was not one."""
     request = replace(UNCACHED, hits=100, hot=count)
     calls_before, cpu_before_s = arena.calls_total(), usage.cpu_s(server.pid)
-    load = _sound(arena.runner.run(server.url, request, CONNECTIONS, 1, {}))
+    load = _sound(arena.runner.run(server.url, request, CONNECTIONS, 1, server.headers))
     missed = (arena.calls_total() - calls_before) / load.answers_total
     if missed > 0.02:
         raise BenchmarkError(f"{missed:.0%} of the requests found no copy among {count:,}.")
@@ -197,10 +197,10 @@ def growth(folder: Path, way: Way, say: Say) -> dict[str, float]:
         own = _subfolder(folder, "growth")
         with open_contestant(GATEWAY, own, upstream, way, [core]) as server:
             store = own / GATEWAY / "store"
-            _sound(runner.run(server.url, CACHED, CONNECTIONS, 1, {}))
+            _sound(runner.run(server.url, CACHED, CONNECTIONS, 1, server.headers))
             before, give_up_at_s = usage.worker_memory(server.pid, store), time.monotonic() + GROWTH_S
             while requests_total < GROWTH_REQUESTS_TOTAL and time.monotonic() < give_up_at_s:
-                requests_total += _sound(runner.run(server.url, CACHED, CONNECTIONS, 1, {})).answers_total
+                requests_total += _sound(runner.run(server.url, CACHED, CONNECTIONS, 1, server.headers)).answers_total
                 say(f"\n  {requests_total:,} requests")
             after = usage.worker_memory(server.pid, store)
     grown_mb = (after.own_bytes - before.own_bytes) / 1e6

@@ -42,10 +42,22 @@ class Answer:
 
 
 class Server:
-    """A server on `port` for as long as the `with` block lasts, pinned to `cores`; its output goes to `log`."""
+    """A server on `port` for as long as the `with` block lasts, pinned to `cores`; its output goes to `log`.
 
-    def __init__(self, name: str, command: Command, port: int, cores: Sequence[int], log: Path) -> None:
+    `headers` are what every request to it carries.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Command,
+        port: int,
+        cores: Sequence[int],
+        log: Path,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
+        self.headers = dict(headers or {})
         self.port = port
         self.started_in_s = 0.0
         self._command = command
@@ -66,7 +78,7 @@ class Server:
         """One request on a connection of its own. Raises `OSError` and `http.client.HTTPException`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, target, body and body.encode(), dict(headers or {}))
+            connection.request(method, target, body and body.encode(), {**self.headers, **(headers or {})})
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, names, response.read())
