@@ -71,8 +71,8 @@ class Port:
 class Connection(TConn):
     """`arrived` is what has come and is not served yet, `unsent` what the caller has not taken yet.
 
-    `for_metrics`: it came in at the address that is for metrics alone. `busy`: a thread serves a request. `watched`: the
-    loop is told when something comes. `last`: nothing more is served. `until_s` is when the loop gives up waiting, on
+    `for_metrics`: it came in at the address that is for metrics alone. `busy`: a thread serves a request. `watched`:
+    the loop is told when something comes. `last`: nothing more is served. `until_s` is when the loop gives up waiting, on
     the monotonic clock.
     """
 
