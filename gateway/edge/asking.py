@@ -7,16 +7,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from flask import Request
-from werkzeug.exceptions import HTTPException
-
 from gateway.edge import plain
 from gateway.edge.hot import Hot
 from gateway.edge.plain import Fields
 from gateway.edge.targets import Target, Targets
-from gateway.errors import GatewayError
-from gateway.rest import Inbound, headers
-from gateway.secret import Secret
+from gateway.rest.inbound import Heard, Inbound
 
 _REMEMBERED_MAX = 4096
 _T = TypeVar("_T")
@@ -24,14 +19,11 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True, eq=False)
 class Wanted:
-    """A target, wanted by those whose header lines say the same. `known` are the tags of `If-None-Match`, None without.
-
-    `hot` is the answer as it was given last, None if it never was.
-    """
+    """A target, wanted by those who are heard to say the same. `hot` is the answer as it was given last, None if it
+    never was."""
 
     target: Target
-    token: Secret
-    known: frozenset[str] | None
+    heard: Heard
     hot: Hot | None = None
     keys: tuple[bytes, bytes] = field(init=False)
 
@@ -54,8 +46,7 @@ class Ask(NamedTuple):
 class _Voice:
     """Everything that header lines say which others may say as well, and what was wanted with them lately."""
 
-    token: Secret
-    known: frozenset[str] | None
+    heard: Heard
     wanted: dict[bytes, Wanted] = field(default_factory=dict)
 
 
@@ -106,19 +97,15 @@ class Asking:
 
     def _understand(self, fields: Fields) -> _Voice | None:
         """None when the application must refuse the request."""
-        said = Request({name: text for name, text in zip(plain.VARIABLES, fields, strict=True) if text is not None})
-        try:
-            identity = self._inbound.authenticate(said)
-            headers.check_accepts_json(said)
-            return _Voice(identity.token, headers.entity_tags(said, "If-None-Match"))
-        except (GatewayError, HTTPException):
-            return None
+        variables = zip(plain.VARIABLES, fields, strict=True)
+        heard = self._inbound.hear({name: text for name, text in variables if text is not None})
+        return None if heard is None else _Voice(heard)
 
     def _find(self, voice: _Voice, target: bytes) -> Wanted | None:
-        found = self._targets.find(target, voice.token)
+        found = self._targets.find(target, voice.heard.token)
         if found is None:
             return None
-        wanted = Wanted(found, voice.token, voice.known)
+        wanted = Wanted(found, voice.heard)
         _remember(voice.wanted, target, wanted)
         return wanted
 

@@ -72,8 +72,8 @@ class Connection(TConn):
     """`arrived` is what has come and is not served yet, `unsent` what the caller has not taken yet.
 
     `for_metrics`: it came in at the address that is for metrics alone. `busy`: a thread serves a request. `watched`:
-    the loop is told when something comes. `last`: nothing more is served. `until_s` is when the loop gives up waiting, on
-    the monotonic clock.
+    the loop is told when something comes. `last`: nothing more is served. `until_s` is when the loop gives up waiting,
+    on the monotonic clock.
     """
 
     def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any, *, for_metrics: bool) -> None:

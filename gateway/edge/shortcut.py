@@ -113,7 +113,7 @@ class Shortcut:
     def _formed(self, wanted: Wanted, found: list[bytes | None], copy: Copy, now_s: float) -> Hot:
         target = wanted.target
         shown = Shown(copy.content, copy.hit_status(now_s), copy.age_s(now_s))
-        answer = target.reading.shown(target.sought, wanted.known, shown)
+        answer = target.reading.shown(target.sought, wanted.heard.known, shown)
         kind = (target.label, target.route, answer.status)
         tally = self._tallies.setdefault(kind, Tally(*kind))
         until_s = self._cache.at_hand_until_s(copy)
@@ -123,8 +123,8 @@ class Shortcut:
         inbound, target = self._inbound, wanted.target
         try:
             with inbound.admission.place():
-                errand = inbound.admission.errand(wanted.token, context)
-                return target.reading.answer(target.sought, wanted.known, ANYTHING, errand)
+                errand = inbound.admission.errand(wanted.heard.token, context)
+                return target.reading.answer(target.sought, wanted.heard.known, ANYTHING, errand)
         except GatewayError as error:
             context.error = auth.as_callers_see(error, inbound.mode)
         except Exception as error:  # noqa: BLE001  a defect of ours is told like any other error

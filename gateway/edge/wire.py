@@ -9,7 +9,6 @@ from email.utils import formatdate
 from typing import NamedTuple
 
 from gunicorn import SERVER
-from werkzeug.http import HTTP_STATUS_CODES
 
 from gateway.rest.answers import PRIVATE, Answer
 
@@ -51,7 +50,7 @@ class Heading:
         own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
         length = "" if answer.status in _WITHOUT_BODY else f"Content-Length: {len(answer.body)}\r\n"
         before = (
-            f"HTTP/1.1 {answer.status} {HTTP_STATUS_CODES[answer.status].upper()}\r\nServer: {SERVER}\r\n"
+            f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\n"
             f"Date: {date}\r\nConnection: keep-alive\r\n{own}{length}X-Request-Id: "
         ).encode("latin-1")
         after = self._end if "Cache-Control" in answer.headers else self._end_private
