@@ -23,7 +23,7 @@ graceful_timeout = int(_settings.upstream_deadline_s) + 5
 timeout = 60
 accesslog = None
 loglevel = "warning"
-logger_class = "gateway.telemetry.server_log.ServerLog"
+logger_class = "gateway.edge.server_log.ServerLog"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
