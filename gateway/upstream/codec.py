@@ -128,7 +128,7 @@ class _Place(NamedTuple):
 class _Shape(NamedTuple):
     """What to do with children whose tags are these, by their positions; and which names stand out."""
 
-    texts: Sequence[tuple[int, int, str]]
+    texts: Sequence[tuple[int, Sequence[tuple[int, str]]]]
     readers: Sequence[tuple[int, Reader]]
     unknown: Sequence[str]
     missing: Sequence[str]
@@ -162,9 +162,11 @@ class _Table:
         tags = tuple([child.tag for child in children])
         texts, readers, unknown, missing = self._shapes.get(tags) or self._learn(tags)
         parts = self._blank_parts()
-        for at, part, name in texts:
-            if text := children[at].text:
-                parts[part][name] = text
+        for part, fields in texts:
+            values = parts[part]
+            for at, name in fields:
+                if text := children[at].text:
+                    values[name] = text
         record = parts[0]
         for at, reader in readers:
             reader(record, children[at])
@@ -174,6 +176,10 @@ class _Table:
             for name in missing:
                 self._on_missing(name)
         return record
+
+    def blank(self) -> dict[str, Any]:
+        """A record with every key and no value."""
+        return self._blank_parts()[0]
 
     def _blank_parts(self) -> list[dict[str, Any]]:
         """A record with every key and no value, and then its groups."""
@@ -189,17 +195,16 @@ class _Table:
     def _learn(self, tags: tuple[object, ...]) -> _Shape:
         """Plain texts come first: what else writes to their places only fills what is empty."""
         names = [local_name(tag) for tag in tags]
-        texts, readers = [], []
+        texts: dict[int, list[tuple[int, str]]] = {}
+        readers = []
         for at, name in enumerate(names):
-            match self._by_name.get(name):
-                case None:
-                    pass
+            match self._by_name.get(name, _ignore):
                 case _Place(part, field):
-                    texts.append((at, part, field))
-                case reader:
+                    texts.setdefault(part, []).append((at, field))
+                case reader if reader is not _ignore:
                     readers.append((at, reader))
         unknown = [name for name in names if name not in self._by_name]
-        shape = _Shape(texts, readers, unknown, [name for name in self._expected if name not in names])
+        shape = _Shape(list(texts.items()), readers, unknown, [name for name in self._expected if name not in names])
         length = sum(len(str(tag)) for tag in tags)
         if len(self._shapes) < _SHAPES_REMEMBERED and length <= _SHAPE_CHARACTERS_MAX:
             self._shapes[tags] = shape
@@ -342,7 +347,7 @@ def _item_reader(
     attributes = [(name, leaf, leaf.xml_attribute) for name, leaf in leaves if leaf.xml_attribute]
 
     def read(element: Element | list[Element]) -> dict[str, Any]:
-        record = table.read(element)
+        record = table.read(element) if len(element) else table.blank()
         if isinstance(element, list):
             return record
         for name, leaf in own:
