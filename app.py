@@ -23,9 +23,10 @@ from gateway.policy.leases import RecordLeases
 from gateway.policy.rates import Rates
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
+from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Store
 from gateway.store.measured import MeasuredStore
-from gateway.store.open import is_local, open_store
+from gateway.store.open import open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
 from gateway.telemetry.exposition import LookedUp
 from gateway.telemetry.spans import Spans, open_spans
@@ -75,7 +76,7 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
-    peek = stores.cache.get_many if is_local(settings.store_url.reveal()) else None
+    snapshot = stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
     stores = _measured(stores, metrics)
     spans = open_spans(settings.otel_exporter_otlp_endpoint)
     transport = _transport(settings)
@@ -93,7 +94,7 @@ def create_app(
     recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
     app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents(), recorder)
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
-        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, peek, log)
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
     app.extensions["spans"] = spans
     app.extensions["close"] = functools.partial(_close, transport, opened, spans)
     return app

@@ -33,14 +33,21 @@ class Wanted:
     token: Secret
     known: frozenset[str] | None
     hot: Hot | None = None
+    keys: tuple[bytes, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = self.target.sought.place
+        self.keys = (place.key, place.stamp_key)
 
 
 class Ask(NamedTuple):
-    """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone."""
+    """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone;
+    `confidential`: its bytes are nobody else's business."""
 
     wanted: Wanted
     fields: Fields | None
     end: int
+    confidential: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class _Voice:
 class Asking:
     """Understands plain reads, each way of asking once.
 
-    Nobody's credentials are kept: what was heard is remembered under digests that are keyed for this process.
+    Nobody's credentials are kept: what has any is remembered under a digest that is keyed for this process.
     """
 
     def __init__(self, inbound: Inbound) -> None:
@@ -67,15 +74,14 @@ class Asking:
 
     def whole(self, data: bytes) -> Ask | None:
         """The plain read that `data` is, no more and no less; None: it is something else."""
-        digest = self._digest(data)
-        known = self._whole.get(digest)
+        known = self._whole.get(data) or self._whole.get(self._digest(data))
         if known is not None:
             return known
         ask = self.first(data)
         if ask is None or ask.end != len(data):
             return None
         if ask.fields is None:
-            _remember(self._whole, digest, ask)
+            _remember(self._whole, self._digest(data) if ask.confidential else data, ask)
         return ask
 
     def first(self, data: bytes, start: int = 0) -> Ask | None:
@@ -89,7 +95,7 @@ class Asking:
         if wanted is None:
             return None
         own = fields if fields.x_request_id or fields.traceparent or fields.tracestate else None
-        return Ask(wanted, own, head.end)
+        return Ask(wanted, own, head.end, fields.authorization is not None or b"ookie" in head.fields)
 
     def _voice(self, fields: Fields) -> _Voice | None:
         said = "\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii")

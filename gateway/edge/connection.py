@@ -15,7 +15,7 @@ from gateway.edge.arrival import Arrival
 
 ARRIVE_S = 20.0
 """How long a request may take to arrive, from its first byte."""
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 8 * 1024
 
 
 class Port:
@@ -92,10 +92,10 @@ class Connection(TConn):
     def send(self, parts: Sequence[bytes]) -> None:
         """Sends what can be sent at once; the rest is then `unsent`. Raises `OSError`."""
         try:
-            sent = self.socket.sendmsg(parts) if len(parts) > 1 else self.socket.send(parts[0])
+            sent = self.socket.send(parts[0]) if len(parts) == 1 else self.socket.sendmsg(parts)
         except BlockingIOError:
             sent = 0
-        if sent < sum(map(len, parts)):
+        if sent < (len(parts[0]) if len(parts) == 1 else sum(map(len, parts))):
             self.unsent = memoryview(b"".join(parts))[sent:]
 
     def unread(self, data: bytes) -> None:

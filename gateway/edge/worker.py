@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
 from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
+from gateway.edge.poller import Poller
 from gateway.edge.pool import Pool
 from gateway.edge.shortcut import Shortcut
 
@@ -31,6 +32,7 @@ LINGER_S = 2.0
 a worker that stops waits for another request on a connection."""
 ARRIVED_BYTES_MAX = 64 * 1024 * 1024
 _SWEEP_EVERY_S = 0.5
+_ROUNDS_MAX = 64
 _AGAIN = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 
 
@@ -42,11 +44,17 @@ class Worker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._arrived_bytes = 0
         self._swept_s = 0.0
-        self._answers: list[tuple[Connection, Sequence[bytes]]] = []
+        self._keepalive_s = 0.0
+        self._keeps_alive = False
+        self._asking: list[Connection] = []
+        self._asks: list[Ask] = []
         self._shortcut: Shortcut | None = None
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        self.poller.close()
+        self._poller = Poller()
+        self.poller = cast(selectors.DefaultSelector, self._poller)
         self._shortcut = getattr(self.wsgi, "extensions", {}).get("shortcut")
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
@@ -116,16 +124,12 @@ class Worker(ThreadWorker):
             self._drop(connection)
 
     def _cut_short(self, connection: Connection, data: bytes) -> bool:
-        """Whether `data` is one plain read, which is served then."""
-        shortcut = self._shortcut
-        ask = None if shortcut is None or not self._keeps_alive() else shortcut.asking.whole(data)
-        if shortcut is None or ask is None:
+        """Whether `data` is one plain read, which will be answered together with those of others."""
+        ask = self._shortcut.asking.whole(data) if self._shortcut is not None and self._keeps_alive else None
+        if ask is None:
             return False
-        parts = shortcut.at_hand(ask)
-        if parts is None:
-            self._serve(connection, partial(self._ask, connection, shortcut, ask))
-        else:
-            self._answers.append((connection, parts))
+        self._asking.append(connection)
+        self._asks.append(ask)
         return True
 
     def _take(self, connection: Connection, data: bytes) -> None:
@@ -143,15 +147,12 @@ class Worker(ThreadWorker):
     def _take_plain(self, connection: Connection, data: bytes) -> bytes:
         """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
         shortcut = self._shortcut
-        ask = None if shortcut is None or not self._keeps_alive() else shortcut.asking.first(data)
+        ask = None if shortcut is None or not self._keeps_alive else shortcut.asking.first(data)
         if shortcut is None or ask is None:
             return data
         self._set_arrived(connection, data[ask.end :])
         self._serve(connection, partial(self._ask, connection, shortcut, ask))
         return b""
-
-    def _keeps_alive(self) -> bool:
-        return bool(self.alive and self.cfg.keepalive)
 
     def _hand_on(self, connection: Connection) -> None:
         data = connection.arrived
@@ -194,27 +195,40 @@ class Worker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
-        events = self.poller.select(timeout)
-        started_s = time.monotonic()
-        for key, _ in events:
-            key.data(key.fileobj)
-        if self._answers:
-            self._send_answers(started_s)
+        self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
+        self._keeps_alive = bool(self.alive and self.cfg.keepalive)
+        for _ in range(_ROUNDS_MAX):
+            ready = self._poller.ready(timeout)
+            started_s = time.monotonic()
+            for call, file in ready:
+                call(file)
+            if not self._asking:
+                return
+            self._answer_those(started_s)
+            timeout = 0.0
 
-    def _send_answers(self, started_s: float) -> None:
-        answers, self._answers = self._answers, []
-        now_s = time.monotonic()
-        if self._shortcut is not None:
-            self._shortcut.count(now_s - started_s)
-        for connection, parts in answers:
-            connection.until_s = now_s + self.cfg.keepalive
-            try:
-                connection.send(parts)
-            except OSError:
-                self._drop(connection)
-                continue
-            if connection.unsent is not None:
-                self._await_room(connection)
+    def _answer_those(self, started_s: float) -> None:
+        shortcut = self._shortcut
+        asking, asks, self._asking, self._asks = self._asking, self._asks, [], []
+        if shortcut is None:
+            return
+        until_s = started_s + self._keepalive_s
+        answers = shortcut.at_hand(asks, started_s)
+        for connection, ask, parts in zip(asking, asks, answers, strict=True):
+            if parts is None:
+                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+            else:
+                connection.until_s = until_s
+                self._send(connection, parts)
+
+    def _send(self, connection: Connection, parts: Sequence[bytes]) -> None:
+        try:
+            connection.send(parts)
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.unsent is not None:
+            self._await_room(connection)
 
     def _await_room(self, connection: Connection) -> None:
         self._unwatch(connection)
@@ -245,15 +259,12 @@ class Worker(ThreadWorker):
         if connection.last:
             self._end(connection)
             return
-        connection.until_s = time.monotonic() + self._keepalive_s()
+        connection.until_s = time.monotonic() + self._keepalive_s
         self._watch(connection)
         data = connection.take_read_ahead() + connection.arrived
         self._set_arrived(connection, b"")
         if data:
             self._take(connection, data)
-
-    def _keepalive_s(self) -> float:
-        return float(self.cfg.keepalive if self.alive else LINGER_S)
 
     def _end(self, connection: Connection) -> None:
         """Says that nothing more will come, and listens for a moment to what the caller was still sending."""
@@ -268,13 +279,19 @@ class Worker(ThreadWorker):
     # --- time ---
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Drops the connections that have waited for too long; `force`: all for which nothing is being done."""
+        """Ends what has waited for too long, a request that did not arrive whole like one whose sender hung up.
+
+        `force`: drops all for which nothing is being done.
+        """
         now_s = time.monotonic()
         if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
             return
         self._swept_s = now_s
         for connection in [one for one in self._connections if not one.busy and (force or one.until_s <= now_s)]:
-            self._drop(connection)
+            if connection.arrived and not force:
+                self._hand_on(connection)
+            else:
+                self._drop(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """The worker stops: who asks nothing until then is not served any more."""

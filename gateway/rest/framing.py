@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gateway import trace
 from gateway.rest import problems
@@ -70,12 +70,11 @@ class Recorder:
         """Whether nothing is to be told of a hit but that there was one."""
         return self._spans is None and not (self._logs and self._hits_share > 0)
 
-    def count_hits(self, hits: Mapping[tuple[str, str, int], int], duration_s: float) -> None:
-        """Counts hits of the cache by operation, route and status, each of which took `duration_s` seconds."""
-        for (operation, route, status), total in hits.items():
-            self._metrics.requests.labels(operation, route, status).inc(total)
-            observe_many(self._metrics.request_seconds.labels(operation), duration_s, total)
-        self.count_cache_hits(sum(hits.values()))
+    def count_hits(self, operation: str, route: str, status: int, total: int, duration_s: float) -> None:
+        """Counts hits of the cache, each of which took `duration_s` seconds."""
+        self._metrics.requests.labels(operation, route, status).inc(total)
+        observe_many(self._metrics.request_seconds.labels(operation), duration_s, total)
+        self.count_cache_hits(total)
 
     def count_cache_hits(self, total: int) -> None:
         self._metrics.cache.labels("hit").inc(total)
