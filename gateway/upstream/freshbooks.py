@@ -59,7 +59,7 @@ class FreshBooks:
         self._remote = remote
         self._zone = zone
         self._codecs = {
-            one.name: Codec(one, zone, drift.reporter(one.name), drift.missing(one.name)) for one in resources
+            one.name: Codec(one, zone, drift.reporter(one.name), drift.missing_reporter(one.name)) for one in resources
         }
 
     def create(self, resource: Resource, values: Mapping[str, Any], errand: Errand) -> int:
