@@ -34,7 +34,8 @@ a worker that stops waits for another request on a connection."""
 ARRIVED_BYTES_MAX = 64 * 1024 * 1024
 _SWEEP_EVERY_S = 0.5
 _ROUNDS_MAX = 64
-_AGAIN = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+_NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
+"""Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
 
 
 class Worker(ThreadWorker):
@@ -70,7 +71,7 @@ class Worker(ThreadWorker):
         try:
             sock, client = listener.accept()
         except OSError as error:
-            if error.errno not in _AGAIN:
+            if error.errno not in _NOBODY:
                 raise
             return
         address = listener.getsockname()

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 from gateway import draining
+from gateway.lifecycle import listening
 from gateway.telemetry import Log
 
 
@@ -19,6 +20,8 @@ def drain_before_end(arbiter: Any, drain_s: float, log: Log) -> None:
 
     def handle_term() -> None:
         if drain_s == 0 or draining.has_begun():
+            if _owns_listeners(arbiter):
+                listening.refuse(arbiter.LISTENERS)
             end()
             return
         draining.begin()
@@ -27,3 +30,8 @@ def drain_before_end(arbiter: Any, drain_s: float, log: Log) -> None:
         signal.setitimer(signal.ITIMER_REAL, drain_s)
 
     arbiter.handle_term = handle_term
+
+
+def _owns_listeners(arbiter: Any) -> bool:
+    """Not when it has handed them on to its successor (USR2), or has them from systemd."""
+    return arbiter.reexec_pid == 0 and arbiter.master_pid == 0 and not arbiter.systemd

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
-import shutil
 import socket
 import subprocess
 import time
@@ -13,30 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.pages import ROOT
+from tools.history.balancer import configuration, nginx
 
-SHIPPED = ROOT / "deploy" / "nginx"
 STARTED_WITHIN_S = 20.0
-
-
-def configuration(folder: Path, gateways: Sequence[str], listen: str) -> Path:
-    """The shipped files in a folder of the test's: the two that differ from place to place are its own, and what lies
-    under /tmp lies in the folder. Gives the path of nginx.conf."""
-    text = (SHIPPED / "nginx.conf").read_text(encoding="utf-8")
-    (folder / "nginx.conf").write_text(text.replace(" /tmp/", f" {folder}/").replace("/dev/stdout", f"{folder}/access"))
-    shipped = re.findall(r"^server \S+ (.*);$", (SHIPPED / "upstreams.conf").read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(set(shipped)) == 1
-    lines = [f"server {gateway} {shipped[0]};\n" for gateway in gateways]
-    (folder / "upstreams.conf").write_text("".join(lines))
-    (folder / "listen.conf").write_text(f"listen {listen};\n")
-    return folder / "nginx.conf"
-
-
-def nginx() -> str:
-    """The program; Debian keeps it where only root looks."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
-    assert program is not None, "nginx is not installed: tools/setup-debian.sh test"
-    return program
 
 
 class Balancer:
