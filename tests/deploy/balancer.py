@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -55,7 +56,7 @@ class Balancer:
         return http.client.HTTPConnection(self.host, self.port, timeout=60)
 
     def log(self) -> str:
-        """The access log so far."""
+        """The access log; a line may be written after its answer, so read it when the `with` block is over."""
         return (self._folder / "access").read_text(encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -71,7 +72,7 @@ class Balancer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
+        self._process.send_signal(signal.SIGQUIT)  # the requests in hand are finished, and their lines written
         self._process.wait(30)
 
     def _listens(self) -> bool:
