@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -59,8 +60,10 @@ def read_settings(environment: Mapping[str, str], secrets: Path) -> Settings:
 
 def unknown_settings(environment: Mapping[str, str]) -> set[str]:
     """The names that are no setting of the gateway's."""
-    known = {name.upper() for name in Settings.__dataclass_fields__}
-    return {name for name in environment if name not in known and name.removesuffix("_FILE") not in known}
+    fields = dataclasses.fields(Settings)
+    known = {field.name.upper() for field in fields}
+    known |= {f"{field.name.upper()}_FILE" for field in fields if field.metadata["secret"]}
+    return set(environment) - known
 
 
 def run(program: str, *arguments: str | Path, cwd: Path = ROOT) -> None:

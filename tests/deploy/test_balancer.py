@@ -146,8 +146,8 @@ def test_a_read_whose_connection_broke_after_it_was_sent(tmp_path: Path, method:
         gateways.answering() as alive,
         Balancer(tmp_path, [at(broken), at(alive)]) as balancer,
     ):
-        assert [ask(balancer, method).status for _ in range(2)] == [200] * 2
-    assert len(gateways.taken) == 3
+        assert ask(balancer, method).status == 200
+    assert len(gateways.taken) == 2
 
 
 @pytest.mark.parametrize("method", READS + WRITES)
@@ -190,7 +190,7 @@ def test_what_a_gateway_must_hear_comes_through(tmp_path: Path) -> None:
     gateways = Gateways()
     with gateways.answering() as alive, Balancer(tmp_path, [at(alive)]) as balancer:
         ask(balancer, "PATCH", "/clients/1%33?x=a%2Fb", **{n.replace("-", "_"): v for n, v in sent.items()})
-        log = balancer.log()
+    log = balancer.log()
     head = gateways.taken[0].decode().split("\r\n")
     assert head[0] == "PATCH /clients/1%33?x=a%2Fb HTTP/1.1"
     assert {f"{name}: {value}".lower() for name, value in sent.items()} <= {line.lower() for line in head}
@@ -204,7 +204,7 @@ def test_a_request_without_an_id_gets_one(tmp_path: Path) -> None:
     gateways = Gateways()
     with gateways.answering() as alive, Balancer(tmp_path, [at(alive)]) as balancer:
         ask(balancer, "GET")
-        [line] = [json.loads(line) for line in balancer.log().splitlines()]
+    [line] = [json.loads(line) for line in balancer.log().splitlines()]
     assert f"X-Request-Id: {line['request_id']}\r\n".encode() in gateways.taken[0]
 
 
@@ -243,7 +243,7 @@ def test_a_body_that_is_too_large_for_the_balancer(tmp_path: Path) -> None:
 
 def test_two_real_gateways_one_of_which_ends(tmp_path: Path, simulator: Simulator) -> None:
     """Reads and writes go on at the other, and entity tags come through as the gateway makes them."""
-    env = settings(simulator, STORE_URL=str(tmp_path / "shared"))
+    env = settings(simulator, STORE_URL=str(tmp_path / "shared"), GATEWAY_DRAIN_S="0")
     with GatewayProcess(env) as staying, GatewayProcess(env) as leaving:
         folder = tmp_path / "nginx"
         folder.mkdir()

@@ -98,7 +98,8 @@ def test_an_alert_is_tested_both_ways(alert: dict[str, Any]) -> None:
         fires = [
             f'alertname="{alert["alert"]}"' in str(moment["exp_samples"]) for moment in situation["promql_expr_test"]
         ]
-        assert fires[:2] == [False, True]
+        assert not fires[0]
+        assert True in fires
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
