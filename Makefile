@@ -11,9 +11,10 @@ py := .venv/bin/python
 pip := $(py) -m pip --disable-pip-version-check install --quiet --no-input --require-hashes
 runtime := .venv/.runtime
 development := .venv/.development
+peers := benchmarks/.venv/.installed benchmarks/peers/fastify/node_modules/.installed
 sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simulator tools tests benchmarks)
 
-# More arguments for pytest: make test ARGS='tests/house -x'
+# More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME --base IMAGE'
 ARGS ?=
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=
@@ -29,8 +30,8 @@ run: setup-run $(runtime)  ## start the simulator and the gateway on this machin
 .PHONY: test
 test: setup-test $(development)  ## install all that is needed, then run every check and every test
 	@$(MAKE) --no-print-directory check
-	@echo "==> the document and the settings table say what the code does"
-	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check
+	@echo "==> the document, the settings table and the list of metrics say what the code does"
+	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check && $(py) -m tools.metrics --check
 	@echo "==> tests"
 	@$(py) -m pytest $(ARGS)
 
@@ -48,16 +49,31 @@ check: $(development)  ## format, lint, types, import rules, Dockerfile; changes
 	@.venv/bin/hadolint Dockerfile
 
 .PHONY: openapi
-openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md
-	@$(py) -m tools.openapi && $(py) -m tools.settings
+openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md, docs/metrics.md
+	@$(py) -m tools.openapi && $(py) -m tools.settings && $(py) -m tools.metrics
 
 .PHONY: bench
-bench: setup-bench $(development)  ## compare speed with the peers, side by side
-	@$(py) -m benchmarks
+bench: setup-bench $(development) $(peers)  ## compare speed with the peers, side by side
+	@$(py) -m benchmarks $(ARGS)
+
+benchmarks/.venv/.installed: benchmarks/requirements.txt | .venv/bin/pip
+	@echo "==> benchmarks/.venv: installing the Python peers and the plot (benchmarks/requirements.txt)"
+	@rm -rf benchmarks/.venv && $(py) -m venv benchmarks/.venv
+	@$(subst $(py),benchmarks/.venv/bin/python,$(pip)) -r $<
+	@touch $@
+
+benchmarks/peers/fastify/node_modules/.installed: benchmarks/peers/fastify/package-lock.json
+	@echo "==> benchmarks/peers/fastify: installing the Node peer (package-lock.json)"
+	@cd benchmarks/peers/fastify && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
 
 .PHONY: proof
 proof: setup-test $(development)  ## the long run: every promise about writes and reads, as tables
 	@$(py) -m tools.proof
+
+.PHONY: image
+image: | .venv/bin/pip  ## build the image with docker, podman or buildah
+	@$(py) -m tools.image $(ARGS)
 
 .PHONY: format
 format: $(development)  ## format the code and mend what the linter can mend
@@ -66,7 +82,7 @@ format: $(development)  ## format the code and mend what the linter can mend
 
 .PHONY: lock
 lock: $(development)  ## pin requirements*.in into requirements*.txt, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-otel requirements-dev benchmarks/requirements; do \
 	    echo "==> $$name.txt"; \
 	    .venv/bin/uv pip compile $$name.in --output-file $$name.txt --quiet $(UPGRADE) --no-config \
 	        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -75,7 +91,7 @@ lock: $(development)  ## pin requirements*.in into requirements*.txt, with hashe
 
 .PHONY: clean
 clean:  ## remove .venv and everything else that the targets made
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build ./*.egg-info
+	rm -rf .venv benchmarks/.venv benchmarks/peers/fastify/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: setup-run setup-test setup-bench

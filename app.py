@@ -24,11 +24,13 @@ from gateway.policy.rates import Rates
 from gateway.policy.readiness import Readiness
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
+from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Store
 from gateway.store.measured import MeasuredStore
-from gateway.store.open import is_local, open_store
+from gateway.store.open import open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
 from gateway.telemetry.exposition import LookedUp
+from gateway.telemetry.spans import Spans, open_spans
 from gateway.upstream import breaker, remote, retry
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
@@ -66,7 +68,7 @@ def create_app(
 
     Without `stores` it opens those that the settings name, without `calls` it makes its calls over HTTP. `clock` reads
     seconds that all sharers of the stores agree on, `drains` says whether the gateway is about to end.
-    Its `extensions["close"]` lets go of what it opened.
+    Its `extensions["close"]` lets go of what it opened, `extensions["spans"]` are told to the collector of traces.
     """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
@@ -75,11 +77,12 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
-    peek = stores.cache.get_many if is_local(settings.store_url.reveal()) else None
+    snapshot = stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
     stores = _measured(stores, metrics)
+    spans = open_spans(settings.otel_exporter_otlp_endpoint)
     transport = _transport(settings)
     circuit = SharedCircuit(stores.coordination, account, metrics, clock)
-    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log)
+    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log, spans)
     freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
     cache = _cache(settings, stores.cache, account, metrics, clock)
     safety = rest.Safety(
@@ -90,30 +93,35 @@ def create_app(
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
     readiness = Readiness(stores.by_name(), circuit, drains, clock)
     metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), drains))
-    recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share)
+    recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
     app = rest.build(
         settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents(), recorder
     )
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
-        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, peek, log)
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
     app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
-    app.extensions["close"] = functools.partial(_close, transport, opened)
+    app.extensions["spans"] = spans
+    app.extensions["close"] = functools.partial(_close, transport, opened, spans)
     return app
 
 
-def _close(transport: HttpTransport, stores: Stores | None) -> None:
+def _close(transport: HttpTransport, stores: Stores | None, spans: Spans | None) -> None:
     """Lets go of connections and of the files that the application opened; what it is asked afterwards fails."""
     transport.close()
+    if spans is not None:
+        spans.close()
     for store in stores.by_name().values() if stores else ():
         store.close()
 
 
-def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log) -> Remote:
+def _guarded(
+    calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log, spans: Spans | None
+) -> Remote:
     """A remote procedure call and everything around it, from the outside in: retry, circuit, bulkhead, measuring."""
     in_flight_max, refused = settings.upstream_in_flight_max, metrics.overload_refusals.labels("upstream")
     bulkhead = Bulkhead(in_flight_max, BULKHEAD_WAIT_S, refused, metrics.upstream_waiting)
     metrics.upstream_limit.set(in_flight_max)
-    measured = remote.measured(calls, metrics, log)
+    measured = remote.measured(calls, metrics, log, spans)
     return retry.retrying(circuit.around(bulkhead.around(measured)), retry.Budget(), metrics)
 
 

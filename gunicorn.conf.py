@@ -24,6 +24,7 @@ graceful_timeout = int(_settings.upstream_deadline_s) + 5
 timeout = 60
 accesslog = None
 loglevel = "warning"
+logger_class = "gateway.edge.server_log.ServerLog"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
@@ -60,6 +61,13 @@ def post_fork(_server: Any, worker: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.environ[slots.SLOT] = str(worker.slot)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """What the collector of traces has not been told yet. A worker that could not start has no application."""
+    spans = worker.wsgi.extensions["spans"] if getattr(worker, "wsgi", None) else None
+    if spans is not None:
+        spans.close()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,96 +1,93 @@
-"""`make bench`: what the gateway's own parts cost beside the obvious way of doing the same.
+"""`make bench`: the gateway beside what else one could pick, in one run.
 
-python -m benchmarks
+python -m benchmarks [--only 'cached record,304'] [--peers fastify,nginx] [--rounds 3] [--seconds 2]
 """
 
 from __future__ import annotations
 
-import subprocess
+import argparse
+import functools
+import hashlib
+import shutil
 import sys
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from zoneinfo import ZoneInfo
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
-import msgspec
-import requests
+from benchmarks import run
+from benchmarks.contest import Way
+from benchmarks.contestants import CONTESTANTS, HERE, PEERS, PYTHON
+from benchmarks.plan import GATEWAY, WORKLOADS
+from benchmarks.servers import BenchmarkError
 
-from benchmarks.comparison import Row, Work, compare
-from gateway.deadline import Deadline
-from gateway.secret import Secret
-from gateway.upstream.codec import Codec
-from gateway.upstream.protocol import Answer, envelope, read_answer
-from gateway.upstream.transport import Call, HttpTransport, Repeat
-from schemas.client import CLIENT
-
-TOKEN = "demo-admin"  # noqa: S105 - the simulator's own
-LIST = envelope("client.list", "<per_page>100</per_page>")
-GET = envelope("client.get", "<client_id>13</client_id>")
+NAMES = [*(workload.name for workload in WORKLOADS), *run.EXTRAS]
+DEFAULT = [name for name in NAMES if name not in run.ON_DEMAND]
 
 
-def main() -> int:
-    print("==> measuring; every way in every round, about half a minute", flush=True)
-    with simulator() as url, requests.Session() as session:
-        page = session.post(url, data=LIST, auth=(TOKEN, "X"), timeout=10).content
-        show("An upstream call (processor time of the caller)", calls(url, session), rounds=9, repetitions=300)
-        show("A page of clients: XML to JSON", translations(page), rounds=9, repetitions=20)
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        _check_installed(options.peers)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            run.run(_task(options), Path(folder))
+    except BenchmarkError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
     return 0
 
 
-@contextmanager
-def simulator() -> Iterator[str]:
-    """The simulator in a process of its own."""
-    command = [sys.executable, "-m", "simulator"]
-    with subprocess.Popen(command, env={"SIMULATOR_BIND": "127.0.0.1:0"}, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            yield next(word for word in line.split() if word.endswith("/xml-in"))
-        finally:
-            process.terminate()
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="The gateway beside its peers, in one run."
+    )
+    some, peers = functools.partial(_listed, names=NAMES), functools.partial(_listed, names=list(CONTESTANTS))
+    parser.add_argument(
+        "--only", type=some, default=DEFAULT, metavar="NAMES", help=f"of: {', '.join(NAMES)}".replace("%", "%%")
+    )
+    parser.add_argument("--peers", type=peers, default=list(CONTESTANTS), help=f"of: {', '.join(CONTESTANTS)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=1, help="of load, for each contestant in each round")
+    parser.add_argument("--connections", type=int, help="instead of the workload's own number")
+    parser.add_argument(
+        "--gateway-root", type=Path, default=HERE.parent, help="another checkout to start the gateway of"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the gateway")
+    parser.add_argument("--keys", action="store_true", help="callers of the gateway carry a key")
+    parser.add_argument("--results", type=Path, help="folder to write to; a whole run is kept in benchmarks/results")
+    return parser
 
 
-def calls(url: str, session: requests.Session) -> Mapping[str, Work]:
-    transport = HttpTransport(url, answer_bytes_max=2**24, idle_connections_max=2)
-    token = Secret(TOKEN)
-    return {
-        "the gateway's transport": lambda: transport(Call("client.get", GET, token, Deadline.after(10), Repeat.READ)),
-        "requests.Session.post": lambda: session.post(url, data=GET, auth=(TOKEN, "X"), timeout=10).content,
-        "requests.post": lambda: requests.post(url, data=GET, auth=(TOKEN, "X"), timeout=10).content,
-    }
+def _listed(text: str, names: Sequence[str]) -> list[str]:
+    chosen = [part.strip() for part in text.split(",")]
+    for one in chosen:
+        if one not in names:
+            raise argparse.ArgumentTypeError(f"{one!r} is none of: {', '.join(names)}")
+    return chosen
 
 
-def translations(page: bytes) -> Mapping[str, Work]:
-    codec = Codec(CLIENT, ZoneInfo("America/New_York"), lambda _: None)
-
-    def compiled() -> bytes:
-        rows = read_answer(Answer(200, {}, page))[0]
-        return msgspec.json.encode([codec.decode(row) for row in rows])
-
-    def marshmallow() -> bytes:
-        rows = read_answer(Answer(200, {}, page))[0]
-        return msgspec.json.encode(CLIENT.schema.dump([codec.decode(row) for row in rows], many=True))
-
-    def by_path() -> bytes:
-        space = "{http://www.freshbooks.com/api/}"
-        names = [child.tag for child in ET.fromstring(page)[0][0]]
-        rows = ET.fromstring(page).iter(f"{space}client")
-        return msgspec.json.encode([{name.removeprefix(space): row.findtext(name) for name in names} for row in rows])
-
-    return {
-        "compiled decoder": compiled,
-        "the same and marshmallow's dump": marshmallow,
-        "ElementTree.findtext, flat": by_path,
-    }
+def _check_installed(peers: Sequence[str]) -> None:
+    needed = {"fastify": PEERS / "fastify" / "node_modules", "fastapi": PYTHON, "flask": PYTHON}
+    missing = [name for name, sign in needed.items() if name in peers and not sign.exists()]
+    missing += [name for name in ("wrk", "taskset") if not shutil.which(name)]
+    if missing:
+        raise BenchmarkError(f"Not installed: {', '.join(missing)}. `make bench` installs what it needs.")
 
 
-def show(title: str, ways: Mapping[str, Work], *, rounds: int, repetitions: int) -> None:
-    print(f"\n{title}\n{'way':<36}{'µs':>10}{'ratio':>8}")
-    for row in compare(ways, rounds=rounds, repetitions=repetitions):
-        print(line(row), flush=True)
+def _keys() -> tuple[dict[str, str], dict[str, str]]:
+    """The settings of a gateway that wants a key, and the headers that carry it."""
+    key = "bench-key"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return {"GATEWAY_AUTH": "keys", "GATEWAY_API_KEYS": digest}, {"Authorization": f"Bearer {key}"}
 
 
-def line(row: Row) -> str:
-    return f"{row.name:<36}{row.cpu_us:>10.0f}{row.ratio:>8.2f}"
+def _task(options: argparse.Namespace) -> run.Task:
+    given = dict(one.partition("=")[::2] for one in options.set)
+    settings, headers = _keys() if options.keys else ({}, {})
+    way = Way(options.gateway_root.resolve(), {**settings, **given}, headers)
+    names = [GATEWAY, *(name for name in options.peers if name != GATEWAY)]
+    is_whole = options.only == DEFAULT and len(names) == len(CONTESTANTS)
+    results = options.results or (HERE / "results" if is_whole else None)
+    return run.Task(options.only, names, way, options.rounds, options.seconds, options.connections, results)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -157,6 +158,18 @@ def _certificates(text: str) -> str:
     return text
 
 
+def _collector(text: str) -> str:
+    """Refused when what would send to it is not installed: an operator who asked for traces shall not miss them."""
+    url = _url(text)
+    try:
+        is_installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        raise ValueError("needs the packages of requirements-otel.txt, which are not installed")
+    return url
+
+
 def _setting(
     parse: Callable[[str], Any], meaning: str, default: str | None = None, *, secret: bool = False, shown: str = ""
 ) -> Any:
@@ -252,6 +265,12 @@ class Settings:
     log_level: str = _setting(_choice(*LOG_LEVELS), "The least level that is logged.", "info")
     log_hits_share: float = _setting(
         _number(0, 1), "Share (0 to 1) of the reads answered from the cache that are logged; all else always is.", "1"
+    )
+    otel_exporter_otlp_endpoint: str | None = _setting(
+        _collector,
+        "URL of an OpenTelemetry collector that takes OTLP over HTTP; needs the packages of `requirements-otel.txt`. "
+        "The other `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*` and `OTEL_SERVICE_NAME` variables are heeded too.",
+        shown="none: no traces are sent",
     )
 
     @classmethod

@@ -32,7 +32,11 @@ curl curl runs the examples of the documents as they stand
 chromium chromium draws the docs page as a person sees it
 redis-server redis-server is the store that replicas share
 nginx nginx is the balancer before two gateways
+wrk wrk makes the load of the benchmarks' own test
 prometheus promtool checks the alert rules and their tests
+buildah buildah builds the image
+runc runc runs it
+mmdebstrap mmdebstrap makes a base for it where no registry is asked
 LIST
         ;;
     bench)
@@ -42,6 +46,7 @@ nginx nginx is a peer to compare with
 wrk wrk makes the load
 nodejs node runs a peer to compare with
 npm npm installs that peer
+redis-server redis-server is the store that two gateways share
 LIST
         ;;
     *) usage ;;

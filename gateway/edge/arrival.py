@@ -28,8 +28,10 @@ class Arrival:
         longest = REQUEST_BYTES_MAX if self._has_head else HEAD_BYTES_MAX
         return self._complete or self._bytes_total > longest
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
-        if name.lower() == b"expect":
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What asks for leave to go on, or announces more than is kept, is not waited for."""
+        folded = name.lower()
+        if folded == b"expect" or (folded == b"content-length" and _is_too_long(value)):
             self._complete = True
 
     def on_headers_complete(self) -> None:
@@ -37,3 +39,7 @@ class Arrival:
 
     def on_message_complete(self) -> None:
         self._complete = True
+
+
+def _is_too_long(content_length: bytes) -> bool:
+    return content_length.isdigit() and (len(content_length) > 9 or int(content_length) > REQUEST_BYTES_MAX)

@@ -7,16 +7,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from flask import Request
-from werkzeug.exceptions import HTTPException
-
 from gateway.edge import plain
 from gateway.edge.hot import Hot
 from gateway.edge.plain import Fields
 from gateway.edge.targets import Target, Targets
-from gateway.errors import GatewayError
-from gateway.rest import Inbound, headers
-from gateway.secret import Secret
+from gateway.rest.inbound import Heard, Inbound
 
 _REMEMBERED_MAX = 4096
 _T = TypeVar("_T")
@@ -24,38 +19,41 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True, eq=False)
 class Wanted:
-    """A target, wanted by those whose header lines say the same. `known` are the tags of `If-None-Match`, None without.
-
-    `hot` is the answer as it was given last, None if it never was.
-    """
+    """A target, wanted by those who are heard to say the same. `hot` is the answer as it was given last, None if it
+    never was."""
 
     target: Target
-    token: Secret
-    known: frozenset[str] | None
+    heard: Heard
     hot: Hot | None = None
+    keys: tuple[bytes, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        place = self.target.sought.place
+        self.keys = (place.key, place.stamp_key)
 
 
 class Ask(NamedTuple):
-    """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone."""
+    """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone;
+    `confidential`: its bytes are nobody else's business."""
 
     wanted: Wanted
     fields: Fields | None
     end: int
+    confidential: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
     """Everything that header lines say which others may say as well, and what was wanted with them lately."""
 
-    token: Secret
-    known: frozenset[str] | None
+    heard: Heard
     wanted: dict[bytes, Wanted] = field(default_factory=dict)
 
 
 class Asking:
     """Understands plain reads, each way of asking once.
 
-    Nobody's credentials are kept: what was heard is remembered under digests that are keyed for this process.
+    Nobody's credentials are kept: what has any is remembered under a digest that is keyed for this process.
     """
 
     def __init__(self, inbound: Inbound) -> None:
@@ -67,15 +65,14 @@ class Asking:
 
     def whole(self, data: bytes) -> Ask | None:
         """The plain read that `data` is, no more and no less; None: it is something else."""
-        digest = self._digest(data)
-        known = self._whole.get(digest)
+        known = self._whole.get(data) or self._whole.get(self._digest(data))
         if known is not None:
             return known
         ask = self.first(data)
         if ask is None or ask.end != len(data):
             return None
         if ask.fields is None:
-            _remember(self._whole, digest, ask)
+            _remember(self._whole, self._digest(data) if ask.confidential else data, ask)
         return ask
 
     def first(self, data: bytes, start: int = 0) -> Ask | None:
@@ -89,7 +86,7 @@ class Asking:
         if wanted is None:
             return None
         own = fields if fields.x_request_id or fields.traceparent or fields.tracestate else None
-        return Ask(wanted, own, head.end)
+        return Ask(wanted, own, head.end, fields.authorization is not None or b"ookie" in head.fields)
 
     def _voice(self, fields: Fields) -> _Voice | None:
         said = "\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii")
@@ -100,19 +97,15 @@ class Asking:
 
     def _understand(self, fields: Fields) -> _Voice | None:
         """None when the application must refuse the request."""
-        said = Request({name: text for name, text in zip(plain.VARIABLES, fields, strict=True) if text is not None})
-        try:
-            identity = self._inbound.authenticate(said)
-            headers.check_accepts_json(said)
-            return _Voice(identity.token, headers.entity_tags(said, "If-None-Match"))
-        except (GatewayError, HTTPException):
-            return None
+        variables = zip(plain.VARIABLES, fields, strict=True)
+        heard = self._inbound.hear({name: text for name, text in variables if text is not None})
+        return None if heard is None else _Voice(heard)
 
     def _find(self, voice: _Voice, target: bytes) -> Wanted | None:
-        found = self._targets.find(target, voice.token)
+        found = self._targets.find(target, voice.heard.token)
         if found is None:
             return None
-        wanted = Wanted(found, voice.token, voice.known)
+        wanted = Wanted(found, voice.heard)
         _remember(voice.wanted, target, wanted)
         return wanted
 

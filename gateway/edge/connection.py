@@ -15,7 +15,7 @@ from gateway.edge.arrival import Arrival
 
 ARRIVE_S = 20.0
 """How long a request may take to arrive, from its first byte."""
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 8 * 1024
 
 
 class Port:
@@ -71,12 +71,14 @@ class Port:
 class Connection(TConn):
     """`arrived` is what has come and is not served yet, `unsent` what the caller has not taken yet.
 
-    `busy`: a thread serves a request. `watched`: the loop is told when something comes. `last`: nothing more is served.
-    `until_s` is when the loop gives up waiting, on the monotonic clock.
+    `for_metrics`: it came in at the address that is for metrics alone. `busy`: a thread serves a request. `watched`:
+    the loop is told when something comes. `last`: nothing more is served. `until_s` is when the loop gives up waiting,
+    on the monotonic clock.
     """
 
-    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any) -> None:
+    def __init__(self, cfg: Config, sock: socket.socket, client: Any, server: Any, *, for_metrics: bool) -> None:
         super().__init__(cfg, sock, client, server)
+        self.for_metrics = for_metrics
         self.socket = sock
         self.port = Port(sock)
         self.sock = cast(socket.socket, self.port)
@@ -92,10 +94,10 @@ class Connection(TConn):
     def send(self, parts: Sequence[bytes]) -> None:
         """Sends what can be sent at once; the rest is then `unsent`. Raises `OSError`."""
         try:
-            sent = self.socket.sendmsg(parts) if len(parts) > 1 else self.socket.send(parts[0])
+            sent = self.socket.send(parts[0]) if len(parts) == 1 else self.socket.sendmsg(parts)
         except BlockingIOError:
             sent = 0
-        if sent < sum(map(len, parts)):
+        if sent < (len(parts[0]) if len(parts) == 1 else sum(map(len, parts))):
             self.unsent = memoryview(b"".join(parts))[sent:]
 
     def unread(self, data: bytes) -> None:

@@ -9,7 +9,6 @@ from email.utils import formatdate
 from typing import NamedTuple
 
 from gunicorn import SERVER
-from werkzeug.http import HTTP_STATUS_CODES
 
 from gateway.rest.answers import PRIVATE, Answer
 
@@ -17,7 +16,7 @@ _TOGETHER_BYTES_MAX = 16 * 1024
 _WITHOUT_BODY = (204, 304)
 _NOSNIFF = "X-Content-Type-Options: nosniff\r\n"
 _PRIVATE = f"Cache-Control: {PRIVATE}\r\n"
-_TRACEPARENT = b"\r\ntraceparent: "
+_IDS_AT_ONCE = 128
 
 
 class Form(NamedTuple):
@@ -27,10 +26,15 @@ class Form(NamedTuple):
     after: bytes
     body: bytes
 
-    def filled(self, request_id: bytes, traceparent: bytes) -> Sequence[bytes]:
-        """The whole answer, as parts to be sent one after the other."""
-        head = self.before + request_id + _TRACEPARENT + traceparent + self.after
+    def filled(self, own: bytes) -> Sequence[bytes]:
+        """The whole answer, as parts to be sent one after the other, with what `own_lines` gives."""
+        head = self.before + own + self.after
         return (head, self.body) if self.body else (head,)
+
+
+def own_lines(request_id: str, traceparent: str) -> bytes:
+    """What is a request's own in its answer: the value of one header and another header."""
+    return f"{request_id}\r\ntraceparent: {traceparent}".encode("ascii")
 
 
 class Heading:
@@ -46,7 +50,7 @@ class Heading:
         own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
         length = "" if answer.status in _WITHOUT_BODY else f"Content-Length: {len(answer.body)}\r\n"
         before = (
-            f"HTTP/1.1 {answer.status} {HTTP_STATUS_CODES[answer.status].upper()}\r\nServer: {SERVER}\r\n"
+            f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\n"
             f"Date: {date}\r\nConnection: keep-alive\r\n{own}{length}X-Request-Id: "
         ).encode("latin-1")
         after = self._end if "Cache-Control" in answer.headers else self._end_private
@@ -55,18 +59,18 @@ class Heading:
         return Form(before, after, answer.body)
 
 
-class Ids:
-    """Random ids in hexadecimal, made many at a time. Not for threads."""
+class NewLines:
+    """`own_lines` of requests that name neither, with random ids; made many at a time. Not for threads."""
 
     def __init__(self) -> None:
-        self._digits = b""
-        self._place = 0
+        self._lines: list[bytes] = []
 
-    def take(self) -> tuple[bytes, bytes]:
-        """A request id, and the `traceparent` of a trace that begins."""
-        place = self._place
-        if place >= len(self._digits):
-            self._digits, place = os.urandom(40 * 128).hex().encode("ascii"), 0
-        self._place = place + 80
-        digits = self._digits[place : place + 80]
-        return digits[:32], b"00-%b-%b-02" % (digits[32:64], digits[64:])
+    def take(self) -> bytes:
+        if not self._lines:
+            digits = os.urandom(40 * _IDS_AT_ONCE).hex().encode("ascii")
+            self._lines = [_new_line(digits[at : at + 80]) for at in range(0, len(digits), 80)]
+        return self._lines.pop()
+
+
+def _new_line(digits: bytes) -> bytes:
+    return b"%b\r\ntraceparent: 00-%b-%b-02" % (digits[:32], digits[32:64], digits[64:])

@@ -22,6 +22,7 @@ from gateway import draining
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
 from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
+from gateway.edge.poller import Poller
 from gateway.edge.pool import Pool
 from gateway.edge.shortcut import Shortcut
 
@@ -32,6 +33,7 @@ LINGER_S = 2.0
 a worker that stops waits for another request on a connection."""
 ARRIVED_BYTES_MAX = 64 * 1024 * 1024
 _SWEEP_EVERY_S = 0.5
+_ROUNDS_MAX = 64
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
 """Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
 
@@ -44,12 +46,18 @@ class Worker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._arrived_bytes = 0
         self._swept_s = 0.0
-        self._answers: list[tuple[Connection, Sequence[bytes]]] = []
+        self._keepalive_s = 0.0
+        self._keeps_alive = False
+        self._asking: list[Connection] = []
+        self._asks: list[Ask] = []
         self._shortcut: Shortcut | None = None
         self._metrics_port: int | None = None
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        self.poller.close()
+        self._poller = Poller()
+        self.poller = cast(selectors.DefaultSelector, self._poller)
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
 
@@ -66,7 +74,8 @@ class Worker(ThreadWorker):
             if error.errno not in _NOBODY:
                 raise
             return
-        connection = Connection(self.cfg, sock, client, listener.getsockname())
+        address = listener.getsockname()
+        connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
         connection.until_s = time.monotonic() + ARRIVE_S
         self.nr_conns += 1
         self._connections.add(connection)
@@ -120,16 +129,13 @@ class Worker(ThreadWorker):
             self._drop(connection)
 
     def _cut_short(self, connection: Connection, data: bytes) -> bool:
-        """Whether `data` is one plain read, which is served then."""
-        shortcut = self._shortcut
-        ask = None if shortcut is None or not self._may_cut_short(connection) else shortcut.asking.whole(data)
-        if shortcut is None or ask is None:
+        """Whether `data` is one plain read, which will be answered together with those of others."""
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.whole(data)
+        if ask is None:
             return False
-        parts = shortcut.at_hand(ask)
-        if parts is None:
-            self._serve(connection, partial(self._ask, connection, shortcut, ask))
-        else:
-            self._answers.append((connection, parts))
+        self._asking.append(connection)
+        self._asks.append(ask)
         return True
 
     def _take(self, connection: Connection, data: bytes) -> None:
@@ -146,18 +152,17 @@ class Worker(ThreadWorker):
 
     def _take_plain(self, connection: Connection, data: bytes) -> bytes:
         """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
-        shortcut = self._shortcut
-        ask = None if shortcut is None or not self._may_cut_short(connection) else shortcut.asking.first(data)
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.first(data)
         if shortcut is None or ask is None:
             return data
         self._set_arrived(connection, data[ask.end :])
         self._serve(connection, partial(self._ask, connection, shortcut, ask))
         return b""
 
-    def _may_cut_short(self, connection: Connection) -> bool:
-        """Not when answers end their connections, nor on the address that is for metrics alone."""
-        keeps_alive = self.alive and self.cfg.keepalive and not draining.has_begun()
-        return keeps_alive and cast(tuple[str, int], connection.server)[1] != self._metrics_port
+    def _shortcut_for(self, connection: Connection) -> Shortcut | None:
+        """None when answers end their connections, and on the address that is for metrics alone."""
+        return self._shortcut if self._keeps_alive and not connection.for_metrics else None
 
     def _hand_on(self, connection: Connection) -> None:
         data = connection.arrived
@@ -200,27 +205,40 @@ class Worker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
-        events = self.poller.select(timeout)
-        started_s = time.monotonic()
-        for key, _ in events:
-            key.data(key.fileobj)
-        if self._answers:
-            self._send_answers(started_s)
+        self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
+        self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
+        for _ in range(_ROUNDS_MAX):
+            ready = self._poller.ready(timeout)
+            started_s = time.monotonic()
+            for call, file in ready:
+                call(file)
+            if not self._asking:
+                return
+            self._answer_those(started_s)
+            timeout = 0.0
 
-    def _send_answers(self, started_s: float) -> None:
-        answers, self._answers = self._answers, []
-        now_s = time.monotonic()
-        if self._shortcut is not None:
-            self._shortcut.count(now_s - started_s)
-        for connection, parts in answers:
-            connection.until_s = now_s + self.cfg.keepalive
-            try:
-                connection.send(parts)
-            except OSError:
-                self._drop(connection)
-                continue
-            if connection.unsent is not None:
-                self._await_room(connection)
+    def _answer_those(self, started_s: float) -> None:
+        shortcut = self._shortcut
+        asking, asks, self._asking, self._asks = self._asking, self._asks, [], []
+        if shortcut is None:
+            return
+        until_s = started_s + self._keepalive_s
+        answers = shortcut.at_hand(asks, started_s)
+        for connection, ask, parts in zip(asking, asks, answers, strict=True):
+            if parts is None:
+                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+            else:
+                connection.until_s = until_s
+                self._send(connection, parts)
+
+    def _send(self, connection: Connection, parts: Sequence[bytes]) -> None:
+        try:
+            connection.send(parts)
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.unsent is not None:
+            self._await_room(connection)
 
     def _await_room(self, connection: Connection) -> None:
         self._unwatch(connection)
@@ -251,15 +269,12 @@ class Worker(ThreadWorker):
         if connection.last:
             self._end(connection)
             return
-        connection.until_s = time.monotonic() + self._keepalive_s()
+        connection.until_s = time.monotonic() + self._keepalive_s
         self._watch(connection)
         data = connection.take_read_ahead() + connection.arrived
         self._set_arrived(connection, b"")
         if data:
             self._take(connection, data)
-
-    def _keepalive_s(self) -> float:
-        return float(self.cfg.keepalive if self.alive else LINGER_S)
 
     def _end(self, connection: Connection) -> None:
         """Says that nothing more will come, and listens for a moment to what the caller was still sending."""
@@ -274,13 +289,19 @@ class Worker(ThreadWorker):
     # --- time ---
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Drops the connections that have waited for too long; `force`: all for which nothing is being done."""
+        """Ends what has waited for too long, a request that did not arrive whole like one whose sender hung up.
+
+        `force`: drops all for which nothing is being done.
+        """
         now_s = time.monotonic()
         if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
             return
         self._swept_s = now_s
         for connection in [one for one in self._connections if not one.busy and (force or one.until_s <= now_s)]:
-            self._drop(connection)
+            if connection.arrived and not force:
+                self._hand_on(connection)
+            else:
+                self._drop(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """The worker stops: who asks nothing until then is not served any more."""

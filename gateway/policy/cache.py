@@ -6,7 +6,6 @@ may be is only about changes that went past the gateway.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ from typing import Any
 import msgspec
 
 from gateway.deadline import Deadline
-from gateway.errors import DeadlinePassed, Fault, NotCached, Overloaded, RecordNotFound, RpcOutcome, UpstreamError
+from gateway.errors import DeadlinePassed, NotCached, Overloaded, RecordNotFound, RpcOutcome, UpstreamError
 from gateway.policy.changes import Changes
-from gateway.policy.copies import Content, Copy
+from gateway.policy.copies import Content, Copy, content_in
 from gateway.policy.flights import Flights
+from gateway.policy.keeping import Keeping
 from gateway.policy.shelf import Place, Seen, Shelf
 from gateway.policy.sickness import Sickness
 from gateway.policy.stamps import Stamps
+from gateway.policy.trips import Trip
 from gateway.policy.wishes import ANYTHING, Wish
 from gateway.secret import Secret
 from gateway.store.errors import StoreError
@@ -30,13 +31,10 @@ from gateway.store.interface import Store
 from gateway.store.lease import Lease, new_owner
 from gateway.telemetry import Metrics
 
-MISSING_TTL_S = 5.0
-JITTER = 0.15
 EARLY_SHARE = 0.2
 _EARLY_LEASE_S = 5.0
 _FAIR_CHANCE_S = 1.0
 _SICK = frozenset({RpcOutcome.UPSTREAM_ERROR, RpcOutcome.UNKNOWN, RpcOutcome.THROTTLED, RpcOutcome.NOT_SENT})
-_CONTRADICTING = frozenset({RpcOutcome.AUTH, RpcOutcome.REJECTED})
 
 Fetch = Callable[[bool], Content]
 """Asks the upstream; when told so, only once, however that ends. Raises `UpstreamError`."""
@@ -63,6 +61,7 @@ class Cache:
         self._flights = Flights(store)
         self._sickness = Sickness(store, account, stamps.now_s)
         self._shelf = Shelf(store, account, stamps, self._sickness.key)
+        self._keeping = Keeping(self._shelf, metrics, ttl_s=ttl_s, stale_s=stale_s)
         self._changes = Changes(stamps)
         self._metrics = metrics
         self._ttl_s = ttl_s
@@ -109,7 +108,7 @@ class Cache:
         fetched_s = self._stamps.now_s()
         content = fetch(False)
         if seen is not None:
-            self._keep(place, seen, content, fetched_s)
+            self._keeping.keep(place, seen, content, fetched_s)
         return content
 
     def changing(self, resource: str, key: int | None, deadline: Deadline) -> AbstractContextManager[list[int]]:
@@ -150,14 +149,14 @@ class Cache:
         if fallback is not None and not self._sickness.may_ask(seen.sick):
             return self._show(fallback)
         try:
-            ready = self._shelf.ready(seen)
+            seen = self._shelf.ready(seen) if wish.no_cache else seen
         except StoreError:
             return self._pass_by("fwd=bypass; detail=store", wish, fetch)
         once = fallback is not None and seen.sick is not None
         allowed_s = deadline.remaining_s()
-        flight = _Flight(self, place, ready, wish, lambda: fetch(once))
+        trip = Trip(self._shelf, self._keeping, place, seen, wish, lambda: fetch(once), self._stamps.now_s)
         try:
-            content = flight.alone() if wish.no_cache else flight.with_others(self._flights, deadline)
+            content = trip.alone() if wish.no_cache else trip.with_others(self._flights, deadline)
         except UpstreamError as error:
             if fallback is None or error.outcome not in _SICK or not self._may_do(fallback):
                 raise
@@ -166,42 +165,9 @@ class Cache:
             return self._show(fallback)
         if seen.sick is not None:
             self._sickness.got_well(seen.sick)
-        self._metrics.cache.labels("collapsed" if flight.how == "; collapsed" else "miss").inc()
+        self._metrics.cache.labels("collapsed" if trip.how == "; collapsed" else "miss").inc()
         why = "request" if wish != ANYTHING else "stale" if seen.found else "uri-miss"
-        return Shown(content, f"gateway; fwd={why}{flight.how}")
-
-    def newer(self, place: Place, seen: Seen, wish: Wish) -> tuple[Seen, Content | None]:
-        """Another look, and what others have brought since `seen`, if that will do. Raises `RecordNotFound`."""
-        try:
-            again = self._shelf.ready(self._shelf.look(place))
-        except StoreError:
-            return seen, None
-        copy = again.copy
-        if copy is None or copy == seen.copy or not wish.is_met_by(copy, self._stamps.now_s()):
-            return again, None
-        return again, _content(copy)
-
-    def fetch_and_keep(self, place: Place, seen: Seen, fetch: Callable[[], Content]) -> tuple[Content, bool]:
-        """What the upstream says, and whether it was kept. What contradicts the copy there is ends it."""
-        fetched_s = self._stamps.now_s()
-        try:
-            content = fetch()
-        except UpstreamError as error:
-            missing = isinstance(error, RecordNotFound) and self._keep(place, seen, _missing(error), fetched_s)
-            if seen.found and not missing and (isinstance(error, RecordNotFound) or error.outcome in _CONTRADICTING):
-                self._shelf.forget(place)
-            raise
-        return content, self._keep(place, seen, content, fetched_s)
-
-    def _keep(self, place: Place, seen: Seen, content: Content, fetched_s: float) -> bool:
-        if content.missing:
-            fresh_s = kept_s = min(MISSING_TTL_S, self._ttl_s)
-        else:
-            fresh_s = self._ttl_s * random.uniform(1 - JITTER, 1)
-            kept_s = max(fresh_s, self._stale_s)
-        kept = self._shelf.keep(place, seen, content, fetched_s, fresh_s, kept_s)
-        self._metrics.cache.labels("fill" if kept else "refused_fill").inc()
-        return kept
+        return Shown(content, f"gateway; fwd={why}{trip.how}")
 
     def _show(self, copy: Copy) -> Shown:
         now_s = self._stamps.now_s()
@@ -209,7 +175,7 @@ class Cache:
         self._metrics.cache.labels("stale" if stale else "hit").inc()
         status = copy.hit_status(now_s) + ("; detail=upstream-sick" if stale else "")
         try:
-            return Shown(_content(copy), status, copy.age_s(now_s))
+            return Shown(content_in(copy), status, copy.age_s(now_s))
         except RecordNotFound as error:
             error.headers = {"Cache-Status": status, "Age": str(copy.age_s(now_s))}
             raise
@@ -235,65 +201,9 @@ class Cache:
             return False
 
 
-class _Flight:
-    """One request's way to the upstream. `how` then says what became of it, as in `Cache-Status`."""
-
-    def __init__(self, cache: Cache, place: Place, seen: Seen, wish: Wish, fetch: Callable[[], Content]) -> None:
-        self._cache = cache
-        self._place = place
-        self._seen = seen
-        self._wish = wish
-        self._fetch = fetch
-        self._leads = False
-        self.how = ""
-
-    def alone(self) -> Content:
-        content, kept = self._cache.fetch_and_keep(self._place, self._seen, self._fetch)
-        self.how = "; stored" if kept else ""
-        return content
-
-    def with_others(self, flights: Flights, deadline: Deadline) -> Content:
-        """One of those who ask at once asks the upstream. Raises also what another's flight ended with.
-
-        While some record is being made, that another was told of none is not enough: it may have asked before.
-        """
-        try:
-            content, collapsed = flights.share(self._place.key + self._seen.stamp.token, deadline, self._lead)
-        except RecordNotFound:
-            if self._leads or self._seen.all_quiet:
-                raise
-            return self.alone()
-        if collapsed:
-            self.how = "; collapsed"
-        return content
-
-    def _lead(self) -> Content:
-        """A flight of others may have landed between the look and the take-off."""
-        self._leads = True
-        self._seen, brought = self._cache.newer(self._place, self._seen, self._wish)
-        if brought is None:
-            return self.alone()
-        self.how = "; collapsed"
-        return brought
-
-
 def _canonical(value: Any) -> Any:
     """One form for one instant, whatever the offset it is given with."""
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def _missing(error: RecordNotFound) -> Content:
-    fault = error.fault
-    words = (error.detail, fault.code if fault else None, fault.message if fault else "")
-    return Content(msgspec.json.encode(words), "", missing=True)
-
-
-def _content(copy: Copy) -> Content:
-    """Raises `RecordNotFound`."""
-    if not copy.content.missing:
-        return copy.content
-    detail, code, message = msgspec.json.decode(copy.content.body)
-    raise RecordNotFound(detail, fault=Fault(code, message) if message else None)
 
 
 def _shows_sickness(error: UpstreamError, allowed_s: float) -> bool:

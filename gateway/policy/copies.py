@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.errors import Fault, RecordNotFound
+
 _HEAD = struct.Struct(">8sddBIB")
 _FOUND, _MISSING, _APART = 0, 1, 2
 
@@ -56,6 +58,21 @@ def content_of(value: Any, pages: int = 0) -> Content:
     """A value as it is sent and kept."""
     body = msgspec.json.encode(value)
     return Content(body, etag_of(body), pages)
+
+
+def missing_content(error: RecordNotFound) -> Content:
+    """That a record is not there, in the words that told so."""
+    fault = error.fault
+    words = (error.detail, fault.code if fault else None, fault.message if fault else "")
+    return Content(msgspec.json.encode(words), "", missing=True)
+
+
+def content_in(copy: Copy) -> Content:
+    """What a copy shows. Raises `RecordNotFound`."""
+    if not copy.content.missing:
+        return copy.content
+    detail, code, message = msgspec.json.decode(copy.content.body)
+    raise RecordNotFound(detail, fault=Fault(code, message) if message else None)
 
 
 def etag_of(body: bytes) -> str:

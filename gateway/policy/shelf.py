@@ -16,7 +16,7 @@ from gateway.policy.copies import Content, Copy, is_large, pack, pack_body, unpa
 from gateway.policy.stamps import TOKEN_BYTES, Stamp, Stamps
 from gateway.secret import Secret
 from gateway.store.errors import StoreError
-from gateway.store.interface import Check, Delete, Put, Store
+from gateway.store.interface import Batch, Check, Delete, Put, Store, Write
 
 _BODIES_BYTES_MAX = 8 << 20
 
@@ -35,7 +35,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What one look showed. `copy` is None when there is no true one; `found` says whether there was any at all.
+    """What one look showed. `raw` is the entry of a copy, if there was any (`found`), `copy` None if it is not true.
 
     `quiet`: no write of it is under way; `all_quiet`: none of any record of its kind.
     `sick` is the note about the upstream (see `Sickness`), None when it is well.
@@ -45,9 +45,13 @@ class Seen(msgspec.Struct, frozen=True):
     epoch: Stamp
     sick: bytes | None
     copy: Copy | None
-    found: bool
+    raw: bytes | None
     quiet: bool
     all_quiet: bool
+
+    @property
+    def found(self) -> bool:
+        return self.raw is not None
 
 
 class Shelf:
@@ -81,7 +85,7 @@ class Shelf:
         copy = None if raw is None else self._true_copy(place, unpack(raw), stamp, epoch, now_s)
         quiet = stamp_raw is None or stamp.is_quiet(now_s)
         all_quiet = epoch_raw is None or epoch.is_quiet(now_s)
-        return Seen(stamp, epoch, sick, copy, raw is not None, quiet, all_quiet)
+        return Seen(stamp, epoch, sick, copy, raw, quiet, all_quiet)
 
     def read_copy(self, place: Place, found: Sequence[bytes | None]) -> Copy | None:
         """The copy of something that is there, if it is true, from the entries of the copy and of its stamp.
@@ -118,25 +122,46 @@ class Shelf:
             self._bodies.put(etag, body)
         return copy.with_body(body)
 
-    def keep(self, place: Place, seen: Seen, content: Content, fetched_s: float, fresh_s: float, kept_s: float) -> bool:
+    def departure(self, place: Place, seen: Seen) -> tuple[Seen, Batch]:
+        """What is to hold, and to be made, before a fetch whose content may be kept; and the look as it is then.
+
+        The stamps are as they were seen, and made where they are absent; and there is no other copy than was seen.
+        """
+        stamp = seen.stamp if seen.stamp.raw is not None else self._stamps.new(seen.stamp.key)
+        checks = [Check(place.key, seen.raw), Check(stamp.key, seen.stamp.raw)]
+        writes: list[Write] = [self._stamps.put(stamp)] if stamp.made else []
+        epoch = stamp if place.epoch_key == stamp.key else seen.epoch
+        if epoch.raw is None:
+            epoch = self._stamps.new(epoch.key)
+            checks.append(Check(epoch.key, None))
+            writes.append(self._stamps.put(epoch))
+        return Seen(stamp, epoch, seen.sick, seen.copy, seen.raw, seen.quiet, seen.all_quiet), (checks, writes)
+
+    def batch(
+        self, place: Place, seen: Seen, content: Content, fetched_s: float, fresh_s: float, kept_s: float
+    ) -> Batch | None:
         """Keeps what was fetched from `fetched_s` on, after the look: fresh for `fresh_s`, at all for `kept_s` seconds.
 
-        False: a stamp has moved, or a write was under way.
+        Its check fails when a stamp has moved. None: a write was under way already.
         """
         stamp = seen.epoch if content.missing else seen.stamp
         if stamp.raw is None or not stamp.is_quiet(fetched_s):
-            return False
+            return None
         copy = pack(Copy(stamp.token, fetched_s, fetched_s + fresh_s, content))
-        puts = [Put(place.key, copy, kept_s), Put(stamp.key, stamp.raw, self._stamps.ttl_s)]
+        writes: list[Write] = [Put(place.key, copy, kept_s)]
+        if not stamp.made:
+            writes.append(self._stamps.put(stamp))
         if is_large(content):
-            puts.append(Put(place.body_key, pack_body(content), kept_s))
+            writes.append(Put(place.body_key, pack_body(content), kept_s))
+        return [Check(stamp.key, stamp.raw)], writes
+
+    def apply(self, batch: Batch) -> bool:
+        """False: a check failed, or the store could not do it."""
         try:
-            return self._store.apply([Check(stamp.key, stamp.raw)], puts) is not None
+            return self._store.apply(*batch) is not None
         except StoreError:
             return False
 
-    def forget(self, place: Place) -> None:
-        try:
-            self._store.apply([], [Delete(place.key)])
-        except StoreError:
-            return
+    def removal(self, place: Place) -> Batch:
+        """Takes the copy away, whatever became of its stamp."""
+        return [], [Delete(place.key)]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from flask import Response, request
+from werkzeug.http import HTTP_STATUS_CODES
 
 from gateway.errors import GatewayError
 from gateway.policy.cache import Shown
@@ -24,6 +25,11 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes = b""
+
+    @property
+    def status_line(self) -> str:
+        """The status with its reason, in the framework's spelling."""
+        return f"{self.status} {HTTP_STATUS_CODES[self.status].upper()}"
 
 
 def response(answer: Answer) -> Response:

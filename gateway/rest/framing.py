@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gateway import trace
 from gateway.rest import problems
 from gateway.rest.context import RequestContext
 from gateway.telemetry import Log, Metrics
 from gateway.telemetry.metrics import observe_many
+from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
 
 _METHOD_CHARACTERS_MAX = 20
@@ -19,7 +20,8 @@ _METHOD_CHARACTERS_MAX = 20
 
 class Recorder:
     """Records requests. `account` names the upstream account in the log; `hits_share` (0 to 1) is the share of the
-    cache's hits that are logged, as long as they are no errors.
+    cache's hits that are logged, as long as they are no errors; `spans` are told of each request, None: nobody collects
+    traces.
 
     `begin` and `end` are called for every request, each once, and `record` for each that is answered. Who answers a
     request in one go, so that nobody could ever see it in hand, calls `record` alone.
@@ -31,18 +33,20 @@ class Recorder:
         log: Log,
         account: str,
         hits_share: float = 1.0,
+        spans: Spans | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._metrics = metrics
         self._log = log
         self._account = account
         self._hits_share = hits_share
+        self._spans = spans
         self._draw = draw
         self._logs = log.is_enabled_for(logging.INFO)
 
     def take_up(self, traceparent: str | None, tracestate: str | None) -> Trace:
-        """The trace of a request with these headers."""
-        return trace.take_up(traceparent, tracestate)
+        """The trace of a request with these headers. One that begins here is recorded if anybody collects traces."""
+        return trace.take_up(traceparent, tracestate, sampled=self._spans is not None)
 
     def begin(self) -> None:
         self._metrics.in_flight.inc()
@@ -56,20 +60,21 @@ class Recorder:
         operation = context.operation or "other"
         self._metrics.requests.labels(operation, context.route or "unmatched", context.status).inc()
         self._metrics.request_seconds.labels(operation).observe(duration_s)
+        if self._spans is not None:
+            _tell(self._spans, context, duration_s)
         if self._logs and self._is_logged(context):
             self._write(context, duration_s)
 
     @property
     def counts_hits_alone(self) -> bool:
         """Whether nothing is to be told of a hit but that there was one."""
-        return not (self._logs and self._hits_share > 0)
+        return self._spans is None and not (self._logs and self._hits_share > 0)
 
-    def count_hits(self, hits: Mapping[tuple[str, str, int], int], duration_s: float) -> None:
-        """Counts hits of the cache by operation, route and status, each of which took `duration_s` seconds."""
-        for (operation, route, status), total in hits.items():
-            self._metrics.requests.labels(operation, route, status).inc(total)
-            observe_many(self._metrics.request_seconds.labels(operation), duration_s, total)
-        self.count_cache_hits(sum(hits.values()))
+    def count_hits(self, operation: str, route: str, status: int, total: int, duration_s: float) -> None:
+        """Counts hits of the cache, each of which took `duration_s` seconds."""
+        self._metrics.requests.labels(operation, route, status).inc(total)
+        observe_many(self._metrics.request_seconds.labels(operation), duration_s, total)
+        self.count_cache_hits(total)
 
     def count_cache_hits(self, total: int) -> None:
         self._metrics.cache.labels("hit").inc(total)
@@ -97,6 +102,23 @@ class Recorder:
             upstream_ms=_milliseconds(tally.seconds),
             duration_ms=_milliseconds(duration_s),
         )
+
+
+def _tell(spans: Spans, context: RequestContext, duration_s: float) -> None:
+    """By OpenTelemetry's semantic conventions for HTTP servers; the query, which may name people, is left out."""
+    facts: dict[str, str | int] = {
+        "http.request.method": context.method[:_METHOD_CHARACTERS_MAX],
+        "url.path": problems.printable(context.path),
+        "http.response.status_code": context.status,
+        "gateway.request_id": context.request_id,
+    }
+    named = {"http.route": context.route, "gateway.operation": context.operation, "gateway.cache": context.cache}
+    facts |= {name: value for name, value in named.items() if value is not None}
+    if context.error is not None:
+        facts["error.type"] = context.error.code
+    name = f"{facts['http.request.method']} {context.route}" if context.route else str(facts["http.request.method"])
+    taken = Time(context.started_s, duration_s)
+    spans.served(context.tally.trace, name, taken, facts, failed=context.status >= 500)
 
 
 def _milliseconds(duration_s: float) -> float:

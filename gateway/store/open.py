@@ -27,7 +27,7 @@ def open_store(
     and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has.
     Raises `ValueError` for an address that cannot be one, without repeating it.
     """
-    if not is_local(url):
+    if urlsplit(url).scheme in SCHEMES:
         return RedisStore(url, name, timeout_s=0.25 if durable else 0.05)
     path = os.path.join(_folder(url), name)
     return EmbeddedStore(path, bound_bytes, durable=durable, evict=evict, on_damage=on_damage)

@@ -25,7 +25,7 @@ class Drift:
         counter = self._metrics.unknown_elements.labels(resource)
         return lambda element: self._report("unknown_upstream_element", resource, element, counter.inc)
 
-    def missing(self, resource: str) -> Callable[[str], None]:
+    def missing_reporter(self, resource: str) -> Callable[[str], None]:
         """What to call with the name of each declared element that a record of a resource lacks."""
         counter = self._metrics.missing_elements.labels(resource)
         return lambda element: self._report("missing_upstream_element", resource, element, counter.inc)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import structlog
+
+_FRAMES_MAX = 12
 
 
 class Log(Protocol):
@@ -28,20 +33,29 @@ def open_log(level: str, stream: BinaryIO | None = None) -> Log:
     """A log that writes to a binary stream; None is the standard output."""
     log: Log = structlog.wrap_logger(
         structlog.BytesLogger(stream or sys.stdout.buffer),
-        processors=[structlog.processors.add_log_level, _add_time, _render],
+        processors=[_render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
     )
     return log
 
 
-def _add_time(_logger: object, _name: str, facts: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"time": now, **facts}
+def _render(_logger: object, level: str, facts: structlog.typing.EventDict) -> bytes:
+    return line({"time": datetime.now(UTC), "level": level, "event": facts.pop("event"), **facts})
 
 
-def _render(_logger: object, _name: str, facts: structlog.typing.EventDict) -> bytes:
-    """A lone surrogate has no bytes in UTF-8; the standard library writes it as an escape instead of failing."""
+def line(facts: Mapping[str, Any]) -> bytes:
+    """One line of the log, without its end; its `time` is an instant in UTC.
+
+    A lone surrogate has no bytes in UTF-8; the standard library writes it as an escape instead of failing.
+    """
+    told = {**facts, "time": facts["time"].isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     try:
-        return msgspec.json.encode(facts, enc_hook=str)
+        return msgspec.json.encode(told, enc_hook=str)
     except UnicodeEncodeError:
-        return json.dumps(facts, default=str).encode()
+        return json.dumps(told, default=str).encode()
+
+
+def frames(trace: TracebackType | None) -> list[str]:
+    """The innermost places in the code that an error passed. No messages: they may hold what a caller sent."""
+    passed = traceback.extract_tb(trace)[-_FRAMES_MAX:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in passed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
@@ -29,11 +29,20 @@ class Labelled(Generic[_Metric]):
         self._children: dict[tuple[str | int, ...], _Metric] = {}
 
     def labels(self, *values: str | int) -> _Metric:
-        """The series with these label values. There must be a bound on how many there can be."""
+        """The series with these label values, of which there must be a bound; none for a metric without labels."""
         child = self._children.get(values)
         if child is None:
-            child = self._children[values] = self._metric.labels(*values)
+            child = self._children[values] = self._metric.labels(*values) if values else self._metric
         return child
+
+
+class Definition(NamedTuple):
+    """A metric as Prometheus has it: a counter's name ends in `_total`."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
 
 
 class Metrics:
@@ -46,6 +55,7 @@ class Metrics:
     def __init__(self, *, multiprocess: bool) -> None:
         self._multiprocess = multiprocess
         self._looked_up: list[Collector] = []
+        self.definitions: list[Definition] = []
         self.registry = CollectorRegistry()
         if multiprocess:
             slots.count_in_files()
@@ -109,8 +119,9 @@ class Metrics:
         )
 
     def _define_policies(self) -> None:
-        circuit_refusals = "Calls not sent because the circuit was open."
-        self.circuit_refusals = Counter("gateway_circuit_refusals", circuit_refusals, registry=self.registry)
+        self.circuit_refusals = self._counter(
+            "gateway_circuit_refusals", "Calls not sent because the circuit was open."
+        ).labels()
         self.idempotency = self._counter("gateway_idempotency_keys", "Requests with an Idempotency-Key.", "result")
         self.reconciliations = self._counter(
             "gateway_reconciliations", "Creates of unknown outcome that were looked for.", "result"
@@ -130,13 +141,16 @@ class Metrics:
         )
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Labelled[Counter]:
+        self.definitions.append(Definition(f"{name}_total", "counter", labels, meaning))
         return Labelled(Counter(name, meaning, labels, registry=self.registry))
 
     def _histogram(self, name: str, meaning: str, buckets_s: Sequence[float], *labels: str) -> Labelled[Histogram]:
+        self.definitions.append(Definition(name, "histogram", labels, meaning))
         return Labelled(Histogram(name, meaning, labels, registry=self.registry, buckets=buckets_s))
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         """Summed over the workers alive."""
+        self.definitions.append(Definition(name, "gauge", (), meaning))
         return Gauge(name, meaning, registry=self.registry, multiprocess_mode="livesum")
 
 

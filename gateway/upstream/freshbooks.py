@@ -58,7 +58,9 @@ class FreshBooks:
     def __init__(self, remote: Remote, resources: Sequence[Resource], zone: ZoneInfo, drift: Drift) -> None:
         self._remote = remote
         self._zone = zone
-        self._codecs = {resource.name: Codec(resource, zone, drift.reporter(resource.name)) for resource in resources}
+        self._codecs = {
+            one.name: Codec(one, zone, drift.reporter(one.name), drift.missing_reporter(one.name)) for one in resources
+        }
 
     def create(self, resource: Resource, values: Mapping[str, Any], errand: Errand) -> int:
         """Creates a record from loaded values and returns its id."""

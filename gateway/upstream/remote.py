@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
+from gateway.telemetry.spans import Spans, Time
+from gateway.trace import Trace
 from gateway.upstream.codec import Element
 from gateway.upstream.protocol import read_answer
 from gateway.upstream.transport import Call, Transport
@@ -31,9 +33,9 @@ def over(transport: Transport) -> Remote:
     return remote
 
 
-def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
+def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = None) -> Remote:
     """Makes each call a span of its request's trace, counts it by method and outcome, times it, and logs it at level
-    debug."""
+    debug. `spans` are told of each; None: nobody collects traces."""
 
     def call_measured(call: Call) -> Element:
         span = call.tally.trace.child()
@@ -48,22 +50,23 @@ def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
             outcome = error.outcome
             raise
         finally:
+            duration_s = time.monotonic() - started_s
             metrics.upstream_in_flight.dec()
-            _count(call, outcome, time.monotonic() - started_s, metrics)
-            duration_ms = round((time.monotonic() - started_s) * 1000, 3)
-            log.debug(
-                "upstream_call",
-                trace_id=span.trace_id,
-                span_id=span.span_id,
-                method=call.method,
-                outcome=outcome.value,
-                duration_ms=duration_ms,
-            )
+            metrics.upstream_calls.labels(call.method, outcome.value).inc()
+            metrics.upstream_seconds.labels(call.method).observe(duration_s)
+            call.tally.add(duration_s)
+            if spans is not None:
+                _tell(spans, span, call.method, outcome, Time(started_s, duration_s))
+            ids = {"trace_id": span.trace_id, "span_id": span.span_id}
+            duration_ms = round(duration_s * 1000, 3)
+            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms, **ids)
 
     return call_measured
 
 
-def _count(call: Call, outcome: RpcOutcome, duration_s: float, metrics: Metrics) -> None:
-    call.tally.add(duration_s)
-    metrics.upstream_calls.labels(call.method, outcome.value).inc()
-    metrics.upstream_seconds.labels(call.method).observe(duration_s)
+def _tell(spans: Spans, span: Trace, method: str, outcome: RpcOutcome, taken: Time) -> None:
+    failed = outcome is not RpcOutcome.OK
+    facts = {"rpc.method": method, "gateway.outcome": outcome.value}
+    if failed:
+        facts["error.type"] = outcome.value
+    spans.called(span, method, taken, facts, failed=failed)

@@ -30,7 +30,9 @@ def page_of(size_bytes: int, letter: str = "x") -> Content:
 
 def keep(shelf: Shelf, place: Place, content: Content, ground: Ground) -> None:
     seen = shelf.ready(shelf.look(place))
-    assert shelf.keep(place, seen, content, ground.clock(), 30, STALE_S)
+    batch = shelf.batch(place, seen, content, ground.clock(), 30, STALE_S)
+    assert batch
+    assert shelf.apply(batch)
 
 
 def shown(shelf: Shelf, place: Place) -> Content | None:

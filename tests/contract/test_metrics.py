@@ -92,6 +92,12 @@ def test_unknown_elements_are_counted(caller: Caller, simulator: Simulator) -> N
     assert count >= 2
 
 
+def test_missing_elements_are_counted(caller: Caller) -> None:
+    """A whole record lacks nothing, and the series is there before anything is missing."""
+    caller.get("/clients/13", headers={"Cache-Control": "no-cache"})
+    assert samples(caller, "gateway_upstream_missing_elements_total") == {("client",): 0}
+
+
 @pytest.mark.parametrize(
     "accept, expected",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import socket
 import subprocess
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tools.history.balancer import configuration, nginx
+from tools.history.balancer import SHIPPED, configuration, nginx
+
+__all__ = ["SHIPPED", "Balancer", "configuration", "nginx"]
 
 STARTED_WITHIN_S = 20.0
 
@@ -32,7 +35,7 @@ class Balancer:
         return http.client.HTTPConnection(self.host, self.port, timeout=60)
 
     def log(self) -> str:
-        """The access log so far."""
+        """The access log; a line may be written after its answer, so read it when the `with` block is over."""
         return (self._folder / "access").read_text(encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -48,7 +51,7 @@ class Balancer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
+        self._process.send_signal(signal.SIGQUIT)  # the requests in hand are finished, and their lines written
         self._process.wait(30)
 
     def _listens(self) -> bool:

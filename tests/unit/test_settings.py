@@ -58,6 +58,8 @@ VALID: list[tuple[str, str, object]] = [
     ("GATEWAY_DRAIN_S", "12.5", 12.5),
     ("METRICS_BIND", "0.0.0.0:9100", Bind("0.0.0.0", 9100)),
     ("LOG_LEVEL", "debug", "debug"),
+    ("LOG_HITS_SHARE", "0.01", 0.01),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     ("UPSTREAM_IN_FLIGHT_MAX", "7", 7),
     ("STORE_BYTES_MAX", "1048576", 1048576),
     ("IDEMPOTENCY_SETTLE_S", "0.5", 0.5),
@@ -102,6 +104,8 @@ INVALID: list[tuple[str, str]] = [
     *[("CACHE_TTL_S", text) for text in ("-1", "86401", "x")],
     *[("CACHE_STALE_S", text) for text in ("-1", "86401", "x")],
     *[("IDEMPOTENCY_SETTLE_S", text) for text in ("-1", "3601", "x")],
+    *[("LOG_HITS_SHARE", text) for text in ("-0.1", "1.1", "all")],
+    *[("OTEL_EXPORTER_OTLP_ENDPOINT", text) for text in ("127.0.0.1:4318", "grpc://a:4317", "http://u:p@a/")],
     *[("LOG_LEVEL", text) for text in ("DEBUG", "trace", "10")],
     *[("UPSTREAM_CA_FILE", text) for text in ("/nowhere.pem", "/", "/dev/null")],
 ]
