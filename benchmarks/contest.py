@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import checks, contestants, usage
@@ -121,7 +121,8 @@ def _wrong(arena: Arena, entry: Entry) -> str | None:
 
 
 def _run(arena: Arena, workload: Workload, entry: Entry) -> Load:
-    server, runner = arena.servers[entry.contestant], arena.runner
+    server = arena.servers[entry.contestant]
+    runner = replace(arena.runner, seconds=arena.runner.seconds * workload.stretch)
     first = arena.numbers.take(runner.seconds)
     headers = checks.headers_for(server, entry.request)
     return runner.run(server.url, entry.request, workload.connections, first, headers)
