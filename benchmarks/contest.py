@@ -172,8 +172,9 @@ def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: 
 
 
 def ceiling(arena: Arena) -> dict[str, float]:
-    """How often the upstream itself answers, load on the same core, in answers a second."""
-    return {name: _direct(arena, request) for name, request in {"record": GET_XML, "page": LIST_XML}.items()}
+    """By workload: how often the upstream itself answers, with the load on its own core, in answers a second."""
+    requests = {"uncached record": GET_XML, "uncached page of 100": LIST_XML}
+    return {workload: _direct(arena, request) for workload, request in requests.items()}
 
 
 def _direct(arena: Arena, request: Request) -> float:

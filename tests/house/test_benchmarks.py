@@ -20,7 +20,7 @@ from benchmarks.__main__ import NAMES, main
 from benchmarks.comparison import compare
 from benchmarks.contestants import CONTESTANTS, PEERS, Ground
 from benchmarks.load import parse
-from benchmarks.plan import GATEWAY, GET_XML, THRESHOLDS, WORKLOADS, Expected, Request, Threshold, Workload
+from benchmarks.plan import GATEWAY, GET_XML, PASSED_ON, THRESHOLDS, WORKLOADS, Expected, Request, Threshold, Workload
 from benchmarks.results import Comparison, Results, Round, Verdict
 from benchmarks.servers import BenchmarkError, Server, free_port
 from benchmarks.usage import memory_in
@@ -118,6 +118,12 @@ class TestRatios:
         comparison = Comparison("cached record", {GATEWAY: at(100), "nginx": [failed]})
         assert results.ratio(comparison, "nginx") is None
         assert re.search(r"\| cached record +\| nginx +\| – +\|", table.whole(whole(comparison)))
+
+    def test_how_far_the_upstream_is_from_its_limit(self) -> None:
+        """By the fastest who translates: nginx, which does not, may come near it."""
+        rounds = {GATEWAY: at(80, 100, 120), "flask": at(30, 30, 30), PASSED_ON: at(900, 900, 900)}
+        found = replace(whole(Comparison("uncached record", rounds)), ceiling={"uncached record": 1000.0})
+        assert "answers 10.0 times as often" in table.headroom(found)
 
     def test_more_is_better_in_every_figure(self) -> None:
         """Half the processor time and half the 99th percentile are a ratio of two."""
