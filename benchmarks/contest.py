@@ -155,7 +155,7 @@ def _unlike(calls: float, workload: Workload) -> str | None:
     """A contestant that asks the upstream more or less often than the work demands does other work."""
     if workload.calls_min <= calls <= workload.calls_max:
         return None
-    return f"{calls:.2f} calls upstream an answer, not {workload.calls_min:g} to {workload.calls_max:g}"
+    return f"{calls:.2f} calls upstream an answer, and {workload.calls_words} are the work"
 
 
 def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: Say) -> dict[str, list[float]]:

@@ -64,6 +64,12 @@ class Workload:
     delay_ms: int = 0
     stretch: int = 1
 
+    @property
+    def calls_words(self) -> str:
+        if self.calls_max == math.inf:
+            return f"at least {self.calls_min:g}"
+        return f"{self.calls_min:g} to {self.calls_max:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:

@@ -99,6 +99,17 @@ class TestTheUpstreamWithReadyAnswers:
         assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_the_filled_cache_is_the_gateways_own(ready_answers: Server, tmp_path: Path) -> None:
+    """What was put there is a hit for the gateway, and nothing else is."""
+    url = f"{ready_answers.url}/api/2.1/xml-in"
+    argv = [str(tmp_path), "100000000", url, "2", "3", json.dumps(record.RECORD)]
+    subprocess.run([sys.executable, "benchmarks/fill.py", *argv], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True)
+    env = {"UPSTREAM_URL": url, "UPSTREAM_TOKEN": "bench", "GATEWAY_AUTH": "open", "STORE_URL": str(tmp_path)}
+    answers = [start_gateway(env).get(f"/clients/{key}") for key in (2, 3, 4)]
+    assert ["hit" in answer.headers["Cache-Status"] for answer in answers] == [True, True, False]
+    assert [answer.json for answer in answers] == [record.record(key) for key in (2, 3, 4)]
+
+
 class TestRatios:
     def test_the_ratio_is_the_median_of_the_rounds_ratios(self) -> None:
         """Not the ratio of the medians: a slow moment of the machine hits both in its round."""
