@@ -306,11 +306,7 @@ def test_a_name_that_there_is_not(arguments: list[str], capsys: pytest.CaptureFi
 
 @pytest.mark.skipif(ONE_CORE, reason="two cores are needed to compare")
 def test_a_short_run_with_the_gateway_and_nginx(tmp_path: Path) -> None:
-<<<<<<< HEAD
-    """It checks, measures, prints the table and keeps the figures; nothing is left out, though callers carry a key."""
-=======
     """It checks, measures, prints the table and keeps the figures, and leaves nothing out; here callers need a key."""
->>>>>>> bench
     chosen = ["--only", "cached record,304", "--peers", "nginx", "--rounds", "1", "--results", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "--keys", *chosen]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
