@@ -91,6 +91,8 @@ def _preflight(server: Any) -> None:
     from gateway.telemetry import open_log
 
     try:
+        if (unserved := getattr(server.cfg.worker_class, "unserved", None)) and (reason := unserved(server.cfg)):
+            raise preflight.CannotStart(reason)
         preflight.report(_settings, _version(), open_log(_settings.log_level))
     except preflight.CannotStart as error:
         sys.stderr.write(f"The gateway cannot start: {error}\n")

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 HEAD_BYTES_MAX = 4096
+FIELDS_MAX = 50
 _VERSION = b" HTTP/1.1\r\n"
 _FIELDS = re.compile(rb"(?:[A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+")
 _FIELD = re.compile(rb"([A-Za-z-]+): ([ -~]+)\r\n")
@@ -70,8 +71,11 @@ def read(fields: bytes) -> Fields | None:
     """What header lines say; None: they are not plain."""
     if not _FIELDS.fullmatch(fields):
         return None
+    found = _FIELD.findall(fields)
+    if len(found) > FIELDS_MAX:
+        return None
     said: dict[str, str] = {}
-    for name, value in _FIELD.findall(fields):
+    for name, value in found:
         folded = name.lower()
         heeded = _HEEDED.get(folded)
         if heeded is None:
