@@ -22,6 +22,7 @@ worker_class = "gateway.edge.worker.Worker"
 keepalive = 75
 graceful_timeout = int(_settings.upstream_deadline_s) + 5
 timeout = 60
+forwarder_headers = ""  # else who calls from this machine could set SCRIPT_NAME with a header
 accesslog = None
 loglevel = "warning"
 logger_class = "gateway.edge.server_log.ServerLog"

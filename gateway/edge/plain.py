@@ -14,6 +14,7 @@ FIELDS_MAX = 50
 _VERSION = b" HTTP/1.1\r\n"
 _FIELDS = re.compile(rb"(?:[A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+")
 _FIELD = re.compile(rb"([A-Za-z-]+): ([ -~]+)\r\n")
+_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,9}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _UNHEEDED = frozenset(
     b"accept-charset accept-encoding accept-language cookie dnt forwarded from pragma priority referer save-data "
@@ -85,4 +86,4 @@ def read(fields: bytes) -> Fields | None:
             return None
         else:
             said[heeded] = value.decode("ascii")
-    return Fields(**said)
+    return Fields(**said) if _HOST.fullmatch(said.get("host", "")) else None
