@@ -14,6 +14,7 @@ from pathlib import Path
 from flask import Flask
 
 from gateway import draining, rest
+from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
@@ -99,6 +100,7 @@ def create_app(
     )
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
         app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
+    app.extensions["refusals"] = Refusals(recorder, log)
     app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
     app.extensions["spans"] = spans
     app.extensions["close"] = functools.partial(_close, transport, opened, spans)

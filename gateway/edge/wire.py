@@ -37,6 +37,18 @@ def own_lines(request_id: str, traceparent: str) -> bytes:
     return f"{request_id}\r\ntraceparent: {traceparent}".encode("ascii")
 
 
+def last(answer: Answer, request_id: str, traceparent: str) -> bytes:
+    """A whole answer to something that was not understood, after which the connection is closed."""
+    date = formatdate(time.time(), usegmt=True)
+    own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+    head = (
+        f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\nDate: {date}\r\nConnection: close\r\n"
+        f"{own}Content-Length: {len(answer.body)}\r\nX-Request-Id: "
+    )
+    end = f"\r\n{_NOSNIFF}\r\n".encode("ascii")
+    return head.encode("latin-1") + own_lines(request_id, traceparent) + end + answer.body
+
+
 class Heading:
     """What stands around an answer's own headers. `vary` is the value of `Vary`."""
 
