@@ -87,7 +87,8 @@ def read_image(buildah: Buildah) -> Image:
 
 @pytest.fixture(scope="session")
 def settings(shared_simulator: Simulator) -> dict[str, str]:
-    """What an operator gives: the upstream, who may call, and the token in a file. The port is a free one."""
+    """What an operator gives: the upstream, who may call, and the token in a file. The port is a free one, and nobody
+    has to be told when it ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     return {
@@ -95,6 +96,7 @@ def settings(shared_simulator: Simulator) -> dict[str, str]:
         "UPSTREAM_TOKEN_FILE": "/run/secrets/upstream_token",
         "GATEWAY_API_KEYS": hashlib.sha256(API_KEY.encode()).hexdigest(),
         "GATEWAY_BIND": f"127.0.0.1:{port}",
+        "GATEWAY_DRAIN_S": "0",
     }
 
 
