@@ -187,8 +187,7 @@ def _snapshot(stores: Stores) -> TakeSnapshot | None:
     return stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
 
 
-def _looked_up(stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
-    version = json.loads(_documents().json)["info"]["version"]
+def _looked_up(version: str, stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
     return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, drains)
 
 
@@ -209,8 +208,9 @@ def _application(
     clock: Callable[[], float],
     drains: Callable[[], bool],
 ) -> Flask:
-    circuit, metrics = policies.circuit, watch.metrics
-    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), drains))
+    circuit, metrics, documents = policies.circuit, watch.metrics, _documents()
+    version = json.loads(documents.json)["info"]["version"]
+    metrics.look_up(_looked_up(version, stores, lambda: breaker.phase(circuit.state(), clock()), drains))
     return rest.build(
         settings,
         policies.freshbooks,
@@ -221,7 +221,7 @@ def _application(
         RESOURCES,
         metrics,
         watch.log,
-        _documents(),
+        documents,
         recorder,
     )
 
