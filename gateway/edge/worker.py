@@ -25,6 +25,7 @@ from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
 from gateway.edge.poller import Poller
 from gateway.edge.pool import Pool
 from gateway.edge.shortcut import Shortcut
+from gateway.edge.tasks import Tasks
 
 SEND_S = 30.0
 """How long a caller may take over an answer, from its last progress."""
@@ -57,6 +58,7 @@ class Worker(ThreadWorker):
         super().load_wsgi()
         self.poller.close()
         self._poller = Poller()
+        self._tasks = Tasks(self._poller)
         self.poller = cast(selectors.DefaultSelector, self._poller)
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
@@ -157,7 +159,7 @@ class Worker(ThreadWorker):
         if shortcut is None or ask is None:
             return data
         self._set_arrived(connection, data[ask.end :])
-        self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        self._serve_read(connection, shortcut, ask)
         return b""
 
     def _shortcut_for(self, connection: Connection) -> Shortcut | None:
@@ -176,6 +178,23 @@ class Worker(ThreadWorker):
     def _serve(self, connection: Connection, serve: Callable[[], bool]) -> None:
         connection.busy = True
         self._pool.put(partial(self._run, connection, serve))
+
+    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> None:
+        """In a task of the loop, or in a thread when the cache's store is far away."""
+        ask_for = partial(self._ask, connection, shortcut, ask)
+        if not shortcut.is_near:
+            self._serve(connection, ask_for)
+            return
+        connection.busy = True
+        self._tasks.start(partial(self._run_task, connection, ask_for))
+
+    def _run_task(self, connection: Connection, serve: Callable[[], bool]) -> None:
+        keep = False
+        try:
+            keep = serve()
+        except Exception:
+            self.log.exception("A request could not be served.")
+        self._served(connection, keep)
 
     def _run(self, connection: Connection, serve: Callable[[], bool]) -> None:
         keep = False
@@ -208,13 +227,15 @@ class Worker(ThreadWorker):
         self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
         self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
         for _ in range(_ROUNDS_MAX):
-            ready = self._poller.ready(timeout)
+            ready = self._poller.ready(self._tasks.wait_s(timeout))
             started_s = time.monotonic()
             for call, file in ready:
                 call(file)
-            if not self._asking:
+            if self._asking:
+                self._answer_those(started_s)
+            self._tasks.go_on()
+            if not ready:
                 return
-            self._answer_those(started_s)
             timeout = 0.0
 
     def _answer_those(self, started_s: float) -> None:
@@ -226,7 +247,7 @@ class Worker(ThreadWorker):
         answers = shortcut.at_hand(asks, started_s)
         for connection, ask, parts in zip(asking, asks, answers, strict=True):
             if parts is None:
-                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+                self._serve_read(connection, shortcut, ask)
             else:
                 connection.until_s = until_s
                 self._send(connection, parts)
