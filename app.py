@@ -15,7 +15,7 @@ from flask import Flask
 
 from gateway import draining, rest
 from gateway.edge.hot import TakeSnapshot
-    app.extensions["refusals"] = Refusals(recorder, watch.log)
+from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
