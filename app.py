@@ -15,6 +15,7 @@ from flask import Flask
 
 from gateway import draining, rest
 from gateway.edge.hot import TakeSnapshot
+from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
@@ -104,6 +105,7 @@ def create_app(
     app = _application(settings, shared, policies, watch, recorder, clock, drains)
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
         app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], policies.cache, _snapshot(stores), watch.log)
+    app.extensions["refusals"] = Refusals(recorder, watch.log)
     app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
     app.extensions["spans"] = watch.spans
     app.extensions["close"] = functools.partial(_close, transport, opened, watch.spans)

@@ -18,6 +18,7 @@ from gateway.edge.poller import Poller
 from gateway.waiting import HasFileno
 
 _STALE_TIMERS_MAX = 1024
+_IDLE_MAX = 64
 
 
 class _Wait:
@@ -39,6 +40,7 @@ class Tasks:
         self._poller = poller
         self._loop = getcurrent()
         self._new: list[Callable[[], None]] = []
+        self._idle: list[greenlet] = []
         self._timers: list[tuple[float, int, _Wait]] = []
         self._numbers = itertools.count()
         self._waits_total = 0
@@ -61,13 +63,22 @@ class Tasks:
         while self._new:
             new, self._new = self._new, []
             for run in new:
-                self._run(greenlet(run, self._loop))
+                self._run(self._idle.pop() if self._idle else greenlet(self._work, self._loop), run)
         self._end_waits()
 
-    def _run(self, task: greenlet, *result: bool) -> None:
+    def _work(self, run: Callable[[], None]) -> None:
+        """What a task's stack does: one task after the other, for making a stack costs more than keeping a few."""
+        while True:
+            run()
+            if len(self._idle) >= _IDLE_MAX:
+                return
+            self._idle.append(getcurrent())
+            run = self._loop.switch()
+
+    def _run(self, task: greenlet, argument: Callable[[], None] | bool) -> None:
         waiting.suspending(self._suspend)
         try:
-            task.switch(*result)
+            task.switch(argument)
         finally:
             waiting.suspending(None)
 

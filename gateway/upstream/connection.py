@@ -28,7 +28,9 @@ from gateway.errors import AnswerLost, DeadlinePassed, GarbledAnswer, NotSent
 from gateway.upstream.protocol import Answer
 
 _HEAD_BYTES_MAX = 64 * 1024
-_CHUNK_BYTES = 64 * 1024
+_FIRST_BYTES = 16 * 1024
+_CHUNK_BYTES = 128 * 1024
+"""How much is received at a time: most answers are a record, and room that is not used costs time, too."""
 _T = TypeVar("_T")
 _Address = tuple[socket.AddressFamily, tuple[str, int]]
 
@@ -144,7 +146,7 @@ class Connection:
         reader = _AnswerReader()
         received_bytes = 0
         while not reader.complete:
-            data = self._receive_some(deadline)
+            data = self._receive_some(_CHUNK_BYTES if received_bytes else _FIRST_BYTES, deadline)
             received_bytes += len(data)
             if not data:
                 return reader.at_end()
@@ -157,9 +159,9 @@ class Connection:
         self.reusable = reader.keeps_alive
         return reader.answer()
 
-    def _receive_some(self, deadline: Deadline) -> bytes:
+    def _receive_some(self, most_bytes: int, deadline: Deadline) -> bytes:
         try:
-            return _patiently(self._sock, waiting.READ, partial(self._sock.recv, _CHUNK_BYTES), deadline)
+            return _patiently(self._sock, waiting.READ, partial(self._sock.recv, most_bytes), deadline)
         except TimeoutError:
             raise DeadlinePassed("The upstream did not answer in time.", sent=True) from None
         except OSError as error:
