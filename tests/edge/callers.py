@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
-from collections.abc import Iterable
 from types import TracebackType
 
 from tests.edge.replies import SAFETY_S, Reply, split
@@ -23,7 +23,11 @@ class Caller:
         if takes_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes_bytes)
         self._socket.settimeout(SAFETY_S)
-        self._socket.connect((gateway.host, gateway.port))
+        try:
+            self._socket.connect((gateway.host, gateway.port))
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._seen = b""
 
@@ -43,6 +47,10 @@ class Caller:
             self._seen += more
         reply, self._seen = found
         return reply
+
+    def has_more(self) -> bool:
+        """Whether something has come that was not read yet."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def rest(self) -> bytes:
         """What comes until the gateway closes the connection."""
@@ -84,12 +92,6 @@ def ask(gateway: GatewayProcess, data: bytes) -> Reply:
     with Caller(gateway) as caller:
         caller.send(data)
         return caller.reply()
-
-
-def hang_up(callers: Iterable[Caller]) -> None:
-    for caller in callers:
-        with caller:
-            pass
 
 
 def sockets_total(gateway: GatewayProcess) -> int:
