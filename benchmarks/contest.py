@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import checks, contestants, usage
@@ -121,7 +121,8 @@ def _wrong(arena: Arena, entry: Entry) -> str | None:
 
 
 def _run(arena: Arena, workload: Workload, entry: Entry) -> Load:
-    server, runner = arena.servers[entry.contestant], arena.runner
+    server = arena.servers[entry.contestant]
+    runner = replace(arena.runner, seconds=arena.runner.seconds * workload.stretch)
     first = arena.numbers.take(runner.seconds)
     headers = checks.headers_for(server, entry.request)
     return runner.run(server.url, entry.request, workload.connections, first, headers)
@@ -154,7 +155,7 @@ def _unlike(calls: float, workload: Workload) -> str | None:
     """A contestant that asks the upstream more or less often than the work demands does other work."""
     if workload.calls_min <= calls <= workload.calls_max:
         return None
-    return f"{calls:.2f} calls upstream an answer, not {workload.calls_min:g} to {workload.calls_max:g}"
+    return f"{calls:.2f} calls upstream an answer, and {workload.calls_words} are the work"
 
 
 def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: Say) -> dict[str, list[float]]:
@@ -171,8 +172,9 @@ def cold_starts(folder: Path, names: Sequence[str], way: Way, starts: int, say: 
 
 
 def ceiling(arena: Arena) -> dict[str, float]:
-    """How often the upstream itself answers, load on the same core, in answers a second."""
-    return {name: _direct(arena, request) for name, request in {"record": GET_XML, "page": LIST_XML}.items()}
+    """By workload: how often the upstream itself answers, with the load on its own core, in answers a second."""
+    requests = {"uncached record": GET_XML, "uncached page of 100": LIST_XML}
+    return {workload: _direct(arena, request) for workload, request in requests.items()}
 
 
 def _direct(arena: Arena, request: Request) -> float:

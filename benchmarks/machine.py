@@ -22,6 +22,7 @@ def describe() -> dict[str, str]:
         "fastify": _npm_versions("fastify", "undici", "fast-xml-parser", "lru-cache"),
         "Python peers": _pip_versions("fastapi", "uvicorn", "httpx", "pydantic", "flask", "gunicorn", "requests"),
         "load": f"wrk {_first_number(['wrk', '-v'])}",
+        "other work": f"{os.getloadavg()[0]:.1f} processes at work in the minute before, on average",
     }
 
 

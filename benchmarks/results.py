@@ -100,6 +100,12 @@ def start_ratio(starts_s: Mapping[str, Sequence[float]], against: str) -> Ratio 
     return spread([other / own for own, other in pairs])
 
 
+def fastest(comparison: Comparison, but: str) -> float:
+    """The highest median rate of an entry other than `but`; 0: nobody was timed."""
+    sound = {name: [one.rate for one in rounds if not one.trouble] for name, rounds in comparison.rounds.items()}
+    return max((statistics.median(rates) for name, rates in sound.items() if rates and name != but), default=0.0)
+
+
 def spread(ratios: Sequence[float]) -> Ratio | None:
     if not ratios:
         return None

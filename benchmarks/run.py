@@ -80,7 +80,7 @@ def _contest(arena: Arena, task: Task, found: Results) -> Results:
 
 def _needed_s(workload: Workload, arena: Arena, task: Task) -> float:
     entries = sum(entry.contestant in arena.servers for entry in workload.entries.values())
-    return entries * (task.rounds + 1) * (task.seconds + 0.3)
+    return entries * (task.rounds + 1) * (task.seconds * workload.stretch + 0.3)
 
 
 def _scale(task: Task, folder: Path, found: Results) -> Results:

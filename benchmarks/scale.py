@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import statistics
 import subprocess
 import time
@@ -15,6 +16,7 @@ from benchmarks.contest import Arena, Numbers, Say, Way, open_contestant, open_u
 from benchmarks.contestants import HERE, python_of
 from benchmarks.load import Load, Runner, result
 from benchmarks.plan import CACHED, GATEWAY, UNCACHED, Request
+from benchmarks.record import RECORD
 from benchmarks.servers import BenchmarkError, Server, two_cores
 
 CONNECTIONS = 32
@@ -166,10 +168,10 @@ def _fill(way: Way, arena: Arena, first: int, last: int) -> None:
 
 def _filling(way: Way, arena: Arena, first: int, last: int) -> subprocess.Popen[str]:
     upstream_url = f"http://127.0.0.1:{arena.upstream.port}/api/2.1/xml-in"
-    numbers = [str(_STORE_BYTES), upstream_url, str(first), str(last)]
+    numbers = [str(_STORE_BYTES), upstream_url, str(first), str(last), json.dumps(RECORD)]
     return subprocess.Popen(
         [python_of(way.root), str(HERE / "fill.py"), str(arena.store_of_gateway()), *numbers],
-        env={"PYTHONPATH": f"{way.root}:{HERE.parent}", "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(way.root), "PATH": "/usr/bin:/bin"},
         cwd=way.root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

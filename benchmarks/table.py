@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks import results
-from benchmarks.plan import GATEWAY, THRESHOLDS, WORKER_MEMORY_MAX_MB
+from benchmarks.plan import GATEWAY, PASSED_ON, THRESHOLDS, WORKER_MEMORY_MAX_MB
 from benchmarks.results import Comparison, Ratio, Results
 
 _BAR_MAX = 40
@@ -18,7 +18,7 @@ generator and other work on the machine were never in the way. 99th: how many ti
 
 def whole(found: Results) -> str:
     """Everything, as Markdown that reads well as plain text too."""
-    sections = (machine, ratios, reached, memory, scale, parts, troubles)
+    sections = (machine, ratios, reached, headroom, memory, scale, parts, troubles)
     written = [HEAD, *(section(found) for section in sections)]
     return "\n\n".join(part.strip() for part in written if part) + "\n"
 
@@ -79,6 +79,18 @@ def reached(found: Results) -> str:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def headroom(found: Results) -> str:
+    """How far the upstream is from being what is measured."""
+    compared = {one.workload: one for one in found.comparisons}
+    lines = [
+        f"- {workload}: the upstream alone, with the load on its own core, answers "
+        f"{found.ceiling[workload] / fastest:.1f} times as often as the fastest who translates asks it"
+        for workload in found.ceiling
+        if workload in compared and (fastest := results.fastest(compared[workload], but=PASSED_ON))
+    ]
+    return "\n".join(lines)
 
 
 def memory(found: Results) -> str:

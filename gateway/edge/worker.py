@@ -27,6 +27,7 @@ from gateway.edge.poller import Callback, Poller
 from gateway.edge.pool import Pool
 from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
+from gateway.edge.tasks import Tasks
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = "A connection could not be served."
@@ -69,6 +70,7 @@ class Worker(ThreadWorker):
         super().load_wsgi()
         self.poller.close()
         self._poller = Poller()
+        self._tasks = Tasks(self._poller)
         self.poller = cast(selectors.DefaultSelector, self._poller)
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
@@ -222,7 +224,7 @@ class Worker(ThreadWorker):
             return data
         self._set_arrived(connection, data[ask.end :])
         self._count_requests(1)
-        self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        self._serve_read(connection, shortcut, ask)
         return b""
 
     def _shortcut_for(self, connection: Connection) -> Shortcut | None:
@@ -242,10 +244,22 @@ class Worker(ThreadWorker):
     # --- what threads do ---
 
     def _serve(self, connection: Connection, serve: Callable[[], bool]) -> None:
+        """In a thread."""
         connection.busy = True
-        self._pool.put(partial(self._run, connection, serve))
+        served = partial(self.method_queue.defer, self._served, connection)
+        self._pool.put(partial(self._run, serve, served))
 
-    def _run(self, connection: Connection, serve: Callable[[], bool]) -> None:
+    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> None:
+        """In a task of the loop, or in a thread when the cache's store is far away."""
+        ask_for = partial(self._ask, connection, shortcut, ask)
+        if not shortcut.is_near:
+            self._serve(connection, ask_for)
+            return
+        connection.busy = True
+        self._tasks.start(partial(self._run, ask_for, partial(self._served, connection)))
+
+    def _run(self, serve: Callable[[], bool], served: Callable[[bool], None]) -> None:
+        """Tells whether the connection can be kept."""
         keep = False
         try:
             keep = serve()
@@ -254,7 +268,7 @@ class Worker(ThreadWorker):
         except Exception:
             self.log.exception("A request could not be served.")
         finally:
-            self.method_queue.defer(self._served, connection, keep)
+            served(keep)
 
     def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
         connection.send(shortcut.answer(ask))
@@ -294,7 +308,7 @@ class Worker(ThreadWorker):
         self._keepalive_s = float(self.cfg.keepalive) if self.alive else self.linger_s
         self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
         for _ in range(_ROUNDS_MAX):
-            ready = self._poller.ready(timeout)
+            ready = self._poller.ready(self._tasks.wait_s(timeout))
             started_s = time.monotonic()
             for call, file in ready:
                 try:
@@ -302,9 +316,11 @@ class Worker(ThreadWorker):
                 except Exception:
                     self.log.exception(_FAILED)
                     self._drop_of(call)
-            if not self._asking:
+            if self._asking:
+                self._answer_those(started_s)
+            self._tasks.go_on()
+            if not ready:
                 return
-            self._answer_those(started_s)
             timeout = 0.0
 
     def _answer_those(self, started_s: float) -> None:
@@ -317,7 +333,7 @@ class Worker(ThreadWorker):
         answers = self._at_hand(shortcut, asks, started_s)
         for connection, ask, parts in zip(asking, asks, answers, strict=True):
             if parts is None:
-                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+                self._serve_read(connection, shortcut, ask)
             else:
                 connection.until_s = until_s
                 self._send(connection, parts)

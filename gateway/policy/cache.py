@@ -34,6 +34,7 @@ from gateway.telemetry import Metrics
 EARLY_SHARE = 0.2
 _EARLY_LEASE_S = 5.0
 _FAIR_CHANCE_S = 1.0
+_EVENTS = ("hit", "stale", "miss", "collapsed", "bypass")
 _SICK = frozenset({RpcOutcome.UPSTREAM_ERROR, RpcOutcome.UNKNOWN, RpcOutcome.THROTTLED, RpcOutcome.NOT_SENT})
 
 Fetch = Callable[[bool], Content]
@@ -63,7 +64,7 @@ class Cache:
         self._shelf = Shelf(store, account, stamps, self._sickness.key)
         self._keeping = Keeping(self._shelf, metrics, ttl_s=ttl_s, stale_s=stale_s)
         self._changes = Changes(stamps)
-        self._metrics = metrics
+        self._events = {event: metrics.cache.labels(event) for event in _EVENTS}
         self._ttl_s = ttl_s
         self._stale_s = stale_s
 
@@ -165,14 +166,14 @@ class Cache:
             return self._show(fallback)
         if seen.sick is not None:
             self._sickness.got_well(seen.sick)
-        self._metrics.cache.labels("collapsed" if trip.how == "; collapsed" else "miss").inc()
+        self._events["collapsed" if trip.how == "; collapsed" else "miss"].inc()
         why = "request" if wish != ANYTHING else "stale" if seen.found else "uri-miss"
         return Shown(content, f"gateway; fwd={why}{trip.how}")
 
     def _show(self, copy: Copy) -> Shown:
         now_s = self._stamps.now_s()
         stale = now_s >= copy.fresh_until_s
-        self._metrics.cache.labels("stale" if stale else "hit").inc()
+        self._events["stale" if stale else "hit"].inc()
         status = copy.hit_status(now_s) + ("; detail=upstream-sick" if stale else "")
         try:
             return Shown(content_in(copy), status, copy.age_s(now_s))
@@ -183,7 +184,7 @@ class Cache:
     def _pass_by(self, why: str, wish: Wish, fetch: Fetch) -> Shown:
         if wish.only_if_cached:
             raise NotCached("There is no copy that will do, and the caller does not want the upstream to be asked.")
-        self._metrics.cache.labels("bypass").inc()
+        self._events["bypass"].inc()
         return Shown(fetch(False), f"gateway; {why}")
 
     def _may_do(self, copy: Copy) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,9 @@ Reader = Callable[[dict[str, Any], Element], None]
 Writer = Callable[[Any], str]
 
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
+_CHILDREN_AT_ONCE = 500
+"""No record has so many; of a hostile answer with millions, not all are to be objects at the same time."""
+
 _SHAPES_REMEMBERED = 500
 _SHAPE_CHARACTERS_MAX = 20_000
 
@@ -149,7 +153,7 @@ class _Table:
         self._on_unknown = on_unknown
         self._on_missing = on_missing
         self._by_name: dict[str, Reader | _Place] = dict.fromkeys(ignored, _ignore)
-        self._expected: list[str] = []
+        self._expected: Sequence[str] = ()
         self._shapes: dict[tuple[object, ...], _Shape] = {}
         self._blank: dict[str, Any] = {}
         self._groups: list[tuple[str, dict[str, Any]]] = []
@@ -158,24 +162,29 @@ class _Table:
             self._compile(name, field)
 
     def read(self, element: Element | list[Element]) -> dict[str, Any]:
-        children = list(element)
+        parts, missing, children = self._blank_parts(), self._expected, iter(element)
+        while some := list(islice(children, _CHILDREN_AT_ONCE)):
+            lacking = self._read_some(parts, some)
+            missing = lacking if missing is self._expected else [name for name in missing if name in lacking]
+        if self._on_missing is not None:
+            for name in missing:
+                self._on_missing(name)
+        return parts[0]
+
+    def _read_some(self, parts: list[dict[str, Any]], children: list[Element]) -> Sequence[str]:
+        """Tells which of the expected names are not among these children."""
         tags = tuple([child.tag for child in children])
         texts, readers, unknown, missing = self._shapes.get(tags) or self._learn(tags)
-        parts = self._blank_parts()
         for part, fields in texts:
             values = parts[part]
             for at, name in fields:
                 if text := children[at].text:
                     values[name] = text
-        record = parts[0]
         for at, reader in readers:
-            reader(record, children[at])
+            reader(parts[0], children[at])
         for name in unknown:
             self._on_unknown(name)
-        if self._on_missing is not None:
-            for name in missing:
-                self._on_missing(name)
-        return record
+        return missing
 
     def blank(self) -> dict[str, Any]:
         """A record with every key and no value."""
@@ -221,7 +230,7 @@ class _Table:
 
     def _expect(self, element: str, reader: Reader | _Place) -> None:
         self._by_name[element] = reader
-        self._expected.append(element)
+        self._expected = (*self._expected, element)
 
     def _compile_leaf(self, name: str, field: Leaf) -> None:
         if _is_child(field):

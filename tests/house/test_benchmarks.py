@@ -20,7 +20,7 @@ from benchmarks.__main__ import NAMES, main
 from benchmarks.comparison import compare
 from benchmarks.contestants import CONTESTANTS, PEERS, Ground
 from benchmarks.load import parse
-from benchmarks.plan import GATEWAY, GET_XML, THRESHOLDS, WORKLOADS, Expected, Request, Threshold, Workload
+from benchmarks.plan import GATEWAY, GET_XML, PASSED_ON, THRESHOLDS, WORKLOADS, Expected, Request, Threshold, Workload
 from benchmarks.results import Comparison, Results, Round, Verdict
 from benchmarks.servers import BenchmarkError, Server, free_port
 from benchmarks.usage import memory_in
@@ -75,12 +75,13 @@ class TestTheUpstreamWithReadyAnswers:
         assert (created.headers["Location"], changed.json) == ("/clients/13", record.record(5))
 
     def test_it_counts_the_calls(self, ready_answers: Server, caller: Caller) -> None:
-        """A hit asks nothing and a create asks twice: so it is seen whether a contestant does the work."""
+        """A hit asks nothing, a create twice, nginx by the JSON: so it is seen whether a contestant does the work."""
         caller.get("/clients/77")
         before = int(ready_answers.ask("GET", "/_control/calls").body)
         caller.get("/clients/77")
         caller.post("/clients", json=record.CREATED)
-        assert int(ready_answers.ask("GET", "/_control/calls").body) - before == 2
+        ready_answers.ask("GET", "/clients/3")
+        assert int(ready_answers.ask("GET", "/_control/calls").body) - before == 3
 
     @pytest.mark.parametrize("cut", [10, 60, 120, 150])
     def test_requests_come_in_pieces_and_two_at_once(self, ready_answers: Server, cut: int) -> None:
@@ -96,6 +97,17 @@ class TestTheUpstreamWithReadyAnswers:
                 received += more
         assert re.findall(rb"<client_id>(\d+)<", received) == [b"31", b"32"]
         assert received.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_the_filled_cache_is_the_gateways_own(ready_answers: Server, tmp_path: Path) -> None:
+    """What was put there is a hit for the gateway, and nothing else is."""
+    url = f"{ready_answers.url}/api/2.1/xml-in"
+    argv = [str(tmp_path), "100000000", url, "2", "3", json.dumps(record.RECORD)]
+    subprocess.run([sys.executable, "benchmarks/fill.py", *argv], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=True)
+    env = {"UPSTREAM_URL": url, "UPSTREAM_TOKEN": "bench", "GATEWAY_AUTH": "open", "STORE_URL": str(tmp_path)}
+    answers = [start_gateway(env).get(f"/clients/{key}") for key in (2, 3, 4)]
+    assert ["hit" in answer.headers["Cache-Status"] for answer in answers] == [True, True, False]
+    assert [answer.json for answer in answers] == [record.record(key) for key in (2, 3, 4)]
 
 
 class TestRatios:
@@ -117,6 +129,12 @@ class TestRatios:
         comparison = Comparison("cached record", {GATEWAY: at(100), "nginx": [failed]})
         assert results.ratio(comparison, "nginx") is None
         assert re.search(r"\| cached record +\| nginx +\| – +\|", table.whole(whole(comparison)))
+
+    def test_how_far_the_upstream_is_from_its_limit(self) -> None:
+        """By the fastest who translates: nginx, which does not, may come near it."""
+        rounds = {GATEWAY: at(80, 100, 120), "flask": at(30, 30, 30), PASSED_ON: at(900, 900, 900)}
+        found = replace(whole(Comparison("uncached record", rounds)), ceiling={"uncached record": 1000.0})
+        assert "answers 10.0 times as often" in table.headroom(found)
 
     def test_more_is_better_in_every_figure(self) -> None:
         """Half the processor time and half the 99th percentile are a ratio of two."""
@@ -288,7 +306,7 @@ def test_a_name_that_there_is_not(arguments: list[str], capsys: pytest.CaptureFi
 
 @pytest.mark.skipif(ONE_CORE, reason="two cores are needed to compare")
 def test_a_short_run_with_the_gateway_and_nginx(tmp_path: Path) -> None:
-    """It checks, measures, prints the table and keeps the figures; nothing is left out, though callers carry a key."""
+    """It checks, measures, prints the table and keeps the figures, and leaves nothing out; here callers need a key."""
     chosen = ["--only", "cached record,304", "--peers", "nginx", "--rounds", "1", "--results", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "--keys", *chosen]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from simulator.server import Simulator
 from tests.integration.conftest import settings
 from tests.integration.wire import Answer, Line, ask, head
-from tests.support.server import GatewayProcess
+from tests.support.server import ROOT, GatewayProcess
 
 LONG_S = "300"
 """Longer than any test: what ends meanwhile does not end because the time is over."""
@@ -126,6 +129,27 @@ def test_somebody_does_not_want_to_wait(simulator: Simulator, number: signal.Sig
         wait_until_unready(gateway)
         os.kill(gateway.pid, number)
         assert gateway.wait() == 0
+
+
+@pytest.mark.parametrize("moment_s", [0.0, 0.003, 0.006, 0.012])
+def test_it_is_told_to_end_while_its_workers_are_being_born(
+    simulator: Simulator, tmp_path: Path, moment_s: float
+) -> None:
+    """They obey too: one that did not would be waited for as long as a request may take, which is minutes here."""
+    env = settings(simulator, UPSTREAM_DEADLINE_S="300", GATEWAY_DRAIN_S="0", GATEWAY_BIND="127.0.0.1:0")
+    kept = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "STORE_URL": str(tmp_path / "store")}
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"]
+    with subprocess.Popen(command, cwd=ROOT, env={**kept, **env}, stdout=subprocess.DEVNULL) as arbiter:
+        watched = psutil.Process(arbiter.pid)
+        while len(watched.children()) < 2:
+            assert arbiter.poll() is None
+            time.sleep(0.001)
+        time.sleep(moment_s)
+        arbiter.terminate()
+        try:
+            assert arbiter.wait(PATIENCE_S) == 0
+        finally:
+            arbiter.kill()
 
 
 def test_interrupting_never_drains(simulator: Simulator) -> None:

@@ -74,10 +74,18 @@ def test_it_says_once_what_it_will_do(simulator: Simulator) -> None:
         "cache_ttl_s": 0.0,
         "cache_stale_s": 300.0,
         "rate_per_minute": 600,
+        "tracing": False,
     }
     assert {name: first[name] for name in wanted} == wanted
     assert first["store"].endswith("/store")
     assert first["version"] == json.loads((ROOT / "openapi.json").read_bytes())["info"]["version"]
+
+
+def test_it_says_whether_traces_are_sent(tmp_path: Path) -> None:
+    """To a collector; without one they are not."""
+    collectors: list[dict[str, str]] = [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}]
+    starts = [told(STORE_URL=str(tmp_path), **collector)[0] for collector in collectors]
+    assert [line["tracing"] for line in starts] == [False, True]
 
 
 def test_looking_leaves_nothing_open_in_the_process_that_forks(simulator: Simulator, tmp_path: Path) -> None:
@@ -210,7 +218,7 @@ overlay / overlay rw 0 0
 server:/export /srv/data nfs4 rw 0 0
 //server/share /mnt/with\\040blank cifs rw 0 0
 tmpfs /srv/data/local tmpfs rw 0 0
-me@host: /home/me/far fuse.sshfs rw 0 0
+me@host: /mnt/far fuse.sshfs rw 0 0
 server:/old /covered nfs rw 0 0
 /dev/sda1 /covered ext4 rw 0 0
 """
@@ -224,7 +232,7 @@ server:/old /covered nfs rw 0 0
         ("/srv/database", None),
         ("/srv/data/local/store", None),
         ("/mnt/with blank/store", "cifs"),
-        ("/home/me/far/x", "fuse.sshfs"),
+        ("/mnt/far/x", "fuse.sshfs"),
         ("/covered/store", None),
         ("/", None),
     ],

@@ -203,6 +203,19 @@ def test_a_field_nobody_declared_is_not_encoded(form: Callable[[str], object]) -
     assert CODEC.encode({"shoe_size": form("44")}, clear=True) == ""
 
 
+def test_elements_without_end_are_all_read() -> None:
+    """However many, in whatever batches: the last of a name counts, each unknown one is told, each missing one once."""
+    unknown: list[str] = []
+    missing: list[str] = []
+    codec = Codec(CLIENT, ZONE, unknown.append, missing.append)
+    many = "".join(f"<fax>{number}</fax><x{number}/>" for number in range(700))
+    xml = f'<response status="ok"><client><email>a@example.com</email>{many}<notes>last</notes></client></response>'
+    record = codec.decode(read_answer(Answer(200, {}, xml.encode()))[0])
+    assert (record["email"], record["fax"], record["notes"]) == ("a@example.com", "699", "last")
+    assert unknown == [f"x{number}" for number in range(700)]
+    assert sorted(missing) == sorted(set(ALL) - DEPRECATED - {"email", "fax", "notes", "notifications"})
+
+
 WHOLE = ElementTree.fromstring((CASES / "documentation.client.get.response.xml").read_bytes())
 SPACE = "{http://www.freshbooks.com/api/}"
 DEPRECATED = {"credit", "url", "auth_url"}

@@ -83,6 +83,7 @@ def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
         mode=0o600,
         sync=durable,
         metasync=durable,
+        writemap=not durable,
         readahead=False,
         lib_version=FORMAT_LIBRARY,
     )
