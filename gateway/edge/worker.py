@@ -108,6 +108,9 @@ class Worker(ThreadWorker):
         except OSError:
             self._drop(connection)
             self._pause()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
 
     def _pause(self) -> None:
         """Callers wait until there are descriptors again."""
@@ -149,7 +152,7 @@ class Worker(ThreadWorker):
 
     def _drop_of(self, call: Callback) -> None:
         """Whatever goes wrong with one connection must not take the others along."""
-        if isinstance(call, partial):
+        if isinstance(call, partial) and isinstance(call.args[0], Connection):
             self._drop(call.args[0])
 
     def _set_arrived(self, connection: Connection, data: bytes) -> None:

@@ -38,6 +38,8 @@ HALVES = {
 def test_slow_callers_do_not_keep_others_waiting(gateway: GatewayProcess, half: bytes) -> None:
     """There are more of them than threads, and none is given up yet: whoever asks is answered, by the cache, by the
     upstream and by the application."""
+    ask(gateway, get("/clients/13"))
+    before = sockets_total(gateway)
     with ExitStack() as stack:
         for _ in range(CALLERS_TOTAL):
             stack.enter_context(Caller(gateway, takes_bytes=4096)).send(half)
@@ -46,6 +48,7 @@ def test_slow_callers_do_not_keep_others_waiting(gateway: GatewayProcess, half: 
             assert ask(gateway, get(f"/clients/{5000 + number}")).status == 404
             assert ask(gateway, post(b"{")).status == 400
         assert sockets_total(gateway) > CALLERS_TOTAL
+    until(lambda: sockets_total(gateway) <= before, gateway)
 
 
 def test_a_body_that_is_refused_unread_holds_no_thread(gateway: GatewayProcess) -> None:
