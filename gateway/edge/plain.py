@@ -33,7 +33,7 @@ class Head(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What plain header lines say, as text; None where the header is missing.
+    """What plain header lines say, as text; None where the header is missing. Some of it is secret, so none is shown.
 
     The first `COMMON_TOTAL` are not about one request alone.
     """
@@ -45,6 +45,9 @@ class Fields(NamedTuple):
     x_request_id: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+
+    def __repr__(self) -> str:
+        return "Fields(…)"
 
 
 NOTHING = Fields()

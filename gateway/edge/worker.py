@@ -33,6 +33,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = "A connection could not be served."
 _SWEEP_EVERY_S = 0.5
 _PAUSE_S = 0.5
+_NEW_FOR_S = 1.0
 _ROUNDS_MAX = 64
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
 """Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
@@ -95,7 +96,7 @@ class Worker(ThreadWorker):
             sock, client = listener.accept()
         except OSError as error:
             if error.errno not in _NOBODY:
-                self._pause(error)
+                self._pause()
             return
         address = listener.getsockname()
         connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
@@ -104,13 +105,16 @@ class Worker(ThreadWorker):
         self._connections.add(connection)
         try:
             self._watch(connection)
-        except OSError as error:
+        except OSError:
             self._drop(connection)
-            self._pause(error)
+            self._pause()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
 
-    def _pause(self, error: OSError) -> None:
-        """There are no descriptors left, or no memory: callers wait until there are."""
-        self.log.warning("No connection can be taken: %s", errno.errorcode.get(error.errno or 0, "unknown"))
+    def _pause(self) -> None:
+        """Callers wait until there are descriptors again."""
+        self.log.warning("No connection can be taken while descriptors or memory are used up.")
         self._pause_until_s = time.monotonic() + _PAUSE_S
         self._make_room()
         self.set_accept_enabled(False)
@@ -119,9 +123,12 @@ class Worker(ThreadWorker):
         super().set_accept_enabled(bool(enabled) and time.monotonic() >= self._pause_until_s)
 
     def _make_room(self) -> None:
-        """Lets go of some for others to be taken: of those that ask nothing, or else of those that take long to ask."""
+        """Lets go of some that ask nothing, or take long to ask, for others to be taken: of those whose time would be
+        over first, but of nobody who has only just come."""
+        new_s = time.monotonic() + self.arrive_s
         waiting = [one for one in self._connections if not one.busy and one.unsent is None]
-        waiting.sort(key=lambda one: (one.arrival is not None, one.until_s))
+        waiting = [one for one in waiting if not new_s - _NEW_FOR_S < one.until_s <= new_s]
+        waiting.sort(key=lambda one: one.until_s)
         for connection in waiting[: 1 + self.worker_connections // 50]:
             self._drop(connection)
 
@@ -145,7 +152,7 @@ class Worker(ThreadWorker):
 
     def _drop_of(self, call: Callback) -> None:
         """Whatever goes wrong with one connection must not take the others along."""
-        if isinstance(call, partial):
+        if isinstance(call, partial) and isinstance(call.args[0], Connection):
             self._drop(call.args[0])
 
     def _set_arrived(self, connection: Connection, data: bytes) -> None:
