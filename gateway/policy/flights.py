@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -131,14 +130,15 @@ class Flights:
 
     def _fly(self, flight: _Flight, trip: Trip) -> Content:
         end: Content | UpstreamError | None = None
+        self._pulse.begin(flight)
         try:
-            with self._pulse.of(flight):
-                end = content = trip.fetch()
+            end = content = trip.fetch()
             return content
         except UpstreamError as error:
             end = error
             raise
         finally:
+            self._pulse.end(flight)
             batch = None if end is None else trip.arrival(end)
             kept = self._land(flight, end, batch)
             if end is not None:
@@ -201,28 +201,29 @@ class _Pulse:
         self._beats = False
         self._pause = threading.Event()
 
-    @contextmanager
-    def of(self, flight: _Flight) -> Iterator[None]:
+    def begin(self, flight: _Flight) -> None:
         with self._lock:
             self._led.add(flight)
             starts, self._beats = not self._beats, True
         if starts:
             threading.Thread(target=self._beat, name="cache-flights", daemon=True).start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._led.discard(flight)
+
+    def end(self, flight: _Flight) -> None:
+        with self._lock:
+            self._led.discard(flight)
 
     def _beat(self) -> None:
+        """A flight that was not there at the last beat has most of its lease's life before it."""
+        before: set[_Flight] = set()
         while not self._pause.wait(_BEAT_S):
             with self._lock:
-                led = list(self._led)
+                led = set(self._led)
                 if not led:
                     self._beats = False
                     return
-            for flight in led:
+            for flight in led & before:
                 self._renew(flight)
+            before = led
 
     def _renew(self, flight: _Flight) -> None:
         """A lease is marked once and stays so: in one of the two forms it is still there."""
