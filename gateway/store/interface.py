@@ -1,6 +1,5 @@
 """What every store offers, and the words its batches are made of."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -98,16 +97,19 @@ class Store(Protocol):
 
 def vet(checks: Sequence[Check], writes: Sequence[Write]) -> None:
     """Raises `ValueError` for a batch that no store could apply."""
-    for check in checks:
-        vet_key(check.key)
+    keys = set()
     for write in writes:
-        vet_key(write.key)
+        keys.add(write.key)
         if not isinstance(write, Delete):
             vet_lifetime(write.ttl_s)
-        if isinstance(write, Add):
-            vet_count(write.amount)
-    if len(writes) > 1 and len({write.key for write in writes}) < len(writes):
+            if isinstance(write, Add):
+                vet_count(write.amount)
+    if len(keys) < len(writes):
         raise ValueError("a key stands in two writes of one batch")
+    for key, _ in checks:
+        keys.add(key)
+    if b"" in keys:
+        vet_key(b"")
 
 
 def vet_key(key: bytes) -> None:
@@ -116,7 +118,7 @@ def vet_key(key: bytes) -> None:
 
 
 def vet_lifetime(ttl_s: float) -> None:
-    if not (math.isfinite(ttl_s) and 0 < ttl_s <= LONGEST_LIFETIME_S):
+    if not 0 < ttl_s <= LONGEST_LIFETIME_S:
         raise ValueError(f"a lifetime must be more than 0 and at most {LONGEST_LIFETIME_S} seconds")
 
 

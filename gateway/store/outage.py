@@ -36,7 +36,8 @@ class Outage:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self.learn(error)
+        if error is not None or self._error is not None:
+            self.learn(error)
 
     def learn(self, error: BaseException | None) -> None:
         if isinstance(error, StoreDown | StoreCorrupted):

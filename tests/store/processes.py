@@ -18,7 +18,7 @@ import lmdb
 
 from gateway.store.atomic import add, compare_and_set
 from gateway.store.embedded.folder import Folder
-from gateway.store.errors import StoreFull
+from gateway.store.errors import StoreDown, StoreFull
 from gateway.store.interface import Add, Check, Delete, Put
 from gateway.store.lease import Lease
 from tests.store.places import StoreAt
@@ -252,6 +252,18 @@ def read_in_parent_and_child(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
     os.read(heard, 4)
     store.get(b"key")
     pipe.send(child)
+    pipe.recv()
+
+
+def open_twice(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
+    """Reads, opens the same store once more, which is refused; reports its own number and stays."""
+    first, second = at.open(), at.open()
+    first.get(b"key")
+    try:
+        second.get(b"key")
+    except StoreDown:
+        second.close()
+        pipe.send(os.getpid())
     pipe.recv()
 
 

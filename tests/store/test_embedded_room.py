@@ -1,5 +1,6 @@
 """The embedded store keeps within its bound, and nothing in it grows for ever."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from gateway.store.atomic import add, compare_and_set
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.embedded.environment import open_view
 from gateway.store.embedded.folder import Folder
-from gateway.store.errors import StoreFull
+from gateway.store.errors import StoreDown, StoreFull
 from gateway.store.interface import Delete, Put, Status
 from tests.store import processes
 from tests.store.inspection import index_matches_data
@@ -247,7 +248,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip("nobody but root may mount a small disk")
     yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.parametrize("evict", [False, True])
@@ -264,6 +265,27 @@ def test_a_full_disk_under_a_store_that_is_written_in_place(small_disk: Path, ev
             for writer in writers:
                 writer.tell("there is room")
     assert index_matches_data(at.url + "/store")
+
+
+@pytest.mark.parametrize("free_bytes", [0, 320 << 10], ids=["no room for any file", "room for all files but no page"])
+def test_a_disk_that_is_full_from_the_start(small_disk: Path, free_bytes: int) -> None:
+    """Is a store that is down, for reads as well, and comes up by itself once there is room."""
+    monotonic = Hands()
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, (40 << 20) - free_bytes)
+    store = EmbeddedStore(str(small_disk / "store"), BOUND_BYTES, durable=False, evict=True, monotonic=monotonic)
+    for _ in range(2):
+        with pytest.raises(StoreDown, match="cannot be opened"):
+            store.get(b"key")
+        monotonic.now_s += 10
+    with pytest.raises(StoreDown):
+        store.apply([], [Put(b"key", b"1", 100)])
+    filler.unlink()
+    monotonic.now_s += 10
+    store.apply([], [Put(b"key", b"1", 100)])
+    assert store.get(b"key") == b"1"
+    store.close()
 
 
 def test_how_a_store_is_written(tmp_path: Path, small_disk: Path) -> None:

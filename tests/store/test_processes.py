@@ -126,3 +126,15 @@ def test_an_embedded_store_in_a_forked_child(tmp_path: Path) -> None:
     with processes.helpers(processes.read_in_parent_and_child, [(StoreAt(str(tmp_path), "store"),)]) as (parent,):
         child_number = parent.hear()
         assert {parent.process.pid, child_number} <= reading_processes(f"{tmp_path}/store")
+
+
+def test_a_process_that_opened_an_embedded_store_twice(tmp_path: Path) -> None:
+    """Keeps its place among the readers, also when another process looks for dead ones: no file of the first is closed
+    under it, which would take its locks away."""
+    at = StoreAt(str(tmp_path), "store")
+    with processes.helpers(processes.open_twice, [(at,)]) as (reader,):
+        number = reader.hear()
+        other = at.open()
+        other.get(b"key")
+        other.close()
+        assert number in reading_processes(f"{tmp_path}/store")

@@ -9,7 +9,7 @@ import mmap
 import os
 
 from gateway.store.embedded.lmdbfile import LAST_PAGE_OFFSET_BYTES
-from gateway.store.errors import StoreFull
+from gateway.store.errors import StoreDown, StoreFull
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _STEP_BYTES = 4 << 20
@@ -35,7 +35,7 @@ class Allocation:
     def reach(self, reach_bytes: int) -> None:
         """Takes the space for so many bytes beyond the last page that any process has used, within the file.
 
-        Raises `StoreFull` when the disk has none, `OSError`.
+        Raises `StoreFull` when the disk has none, `StoreDown`.
         """
         last_page = max(self._words[self._first], self._words[self._second])
         end_bytes = (last_page + 1) * self._page_bytes + reach_bytes
@@ -45,23 +45,21 @@ class Allocation:
     def _allocate(self, end_bytes: int) -> None:
         """In steps, but on a disk with less room than a step as much as is wanted."""
         ample_bytes = min(-(-end_bytes // _STEP_BYTES) * _STEP_BYTES, self._file_bytes)
-        file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            if not _allocated(file, ample_bytes):
-                ample_bytes = end_bytes
-                if not _allocated(file, ample_bytes):
-                    raise StoreFull("no room left on the disk")
-        finally:
-            os.close(file)
-        self._allocated_bytes = ample_bytes
+            self._take(ample_bytes)
+        except StoreFull:
+            self._take(end_bytes)
 
-
-def _allocated(file: int, end_bytes: int) -> bool:
-    """From the start on: others may have left holes. What is allocated already costs next to nothing."""
-    try:
-        os.posix_fallocate(file, 0, end_bytes)
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            return False
-        raise
-    return True
+    def _take(self, end_bytes: int) -> None:
+        """From the start on: others may have left holes. What is allocated already costs next to nothing."""
+        try:
+            file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.posix_fallocate(file, 0, end_bytes)
+            finally:
+                os.close(file)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise StoreFull("no room left on the disk") from None
+            raise StoreDown(f"no space could be taken on the disk: {error.strerror}") from None
+        self._allocated_bytes = end_bytes

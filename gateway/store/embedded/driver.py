@@ -137,9 +137,9 @@ class EmbeddedStore:
 
     def apply(self, checks: Sequence[Check], writes: Sequence[Write]) -> Applied | None:
         vet(checks, writes)
-        batch = Batch.of(checks, writes)
+        batch = Batch(checks, writes)
         self._room.vet(batch)
-        with self._writing.guard(), self._opening.turn():
+        with self._writing.guard(), self._opening.turn:
             return self._with_view(lambda view: self._write(view, batch), batch)
 
     def status(self) -> Status:
@@ -169,7 +169,7 @@ class EmbeddedStore:
 
     def _with_view(self, action: Callable[[View], _T], batch: Batch | None = None) -> _T:
         """Runs `action`, again where a new look or more room may help. Raises `StoreError`."""
-        refusal: StoreError = StoreDown(f"the files in {self._opening.path} keep changing")
+        refusal: StoreError | None = None
         for _ in range(_TRIES):
             view = self._opening.enter()
             try:
@@ -184,7 +184,7 @@ class EmbeddedStore:
                 break
             if isinstance(refusal, StoreFull) and batch is not None:
                 self._make_room(view, batch)
-        raise refusal
+        raise refusal or StoreDown(f"the files in {self._opening.path} keep changing")
 
     def _write(self, view: View, batch: Batch) -> Applied | None:
         with view.folder.lock:
@@ -214,10 +214,7 @@ class EmbeddedStore:
     def _reach(self, view: View, batch: Batch) -> None:
         """Raises `StoreFull`, `StoreDown`."""
         if view.allocation is not None:
-            try:
-                view.allocation.reach(self._room.reach_bytes(batch))
-            except OSError as error:
-                raise StoreDown(f"no space could be taken in {self._opening.path}: {error.strerror}") from None
+            view.allocation.reach(self._room.reach_bytes(batch))
 
 
 def _commit(txn: "lmdb.Transaction[bytes]") -> None:

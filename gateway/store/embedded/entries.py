@@ -97,17 +97,16 @@ class Entries:
         return b"".join(islice(cursor.iternext(keys=False), chunk_total))
 
     def put(self, txn: "lmdb.Transaction[bytes]", key: bytes, value: bytes, expires_at_s: float) -> None:
+        chunk_total = _chunk_total(len(value))
         index_key = _index_key(key, expires_at_s)
-        before = txn.get(key, None, self.data)
-        if before is None:
+        raw = HEAD.pack(expires_at_s, chunk_total) + (b"" if chunk_total else value)
+        if txn.put(key, raw, overwrite=False, db=self.data):
             txn.put(index_key, b"", db=self.index)
         else:
-            self._forget(txn, key, before, kept=index_key)
-        chunk_total = _chunk_total(len(value))
-        txn.put(key, HEAD.pack(expires_at_s, chunk_total) + (b"" if chunk_total else value), db=self.data)
-        for number in range(chunk_total):
-            chunk = value[number * _CHUNK_BYTES : (number + 1) * _CHUNK_BYTES]
-            txn.put(key + _NUMBER.pack(number), chunk, db=self.chunks)
+            self._forget(txn, key, txn.get(key, b"", self.data), kept=index_key)
+            txn.put(key, raw, db=self.data)
+        if chunk_total:
+            self._put_chunks(txn, key, value, chunk_total)
 
     def delete(self, txn: "lmdb.Transaction[bytes]", key: bytes) -> int:
         """Tells about how many bytes that freed."""
@@ -129,6 +128,11 @@ class Entries:
         cursor = txn.cursor(self.index)
         while wanted_bytes > 0 and cursor.first():
             wanted_bytes -= self.delete(txn, cursor.key()[_SECOND.size :])
+
+    def _put_chunks(self, txn: "lmdb.Transaction[bytes]", key: bytes, value: bytes, chunk_total: int) -> None:
+        for number in range(chunk_total):
+            chunk = value[number * _CHUNK_BYTES : (number + 1) * _CHUNK_BYTES]
+            txn.put(key + _NUMBER.pack(number), chunk, db=self.chunks)
 
     def _forget(self, txn: "lmdb.Transaction[bytes]", key: bytes, before: bytes, kept: bytes = b"") -> int:
         """Takes an entry out of the index, if it stands under another key than `kept` there, and removes its chunks."""

@@ -9,11 +9,9 @@ import lmdb
 from gateway.store.embedded.allocation import NO_SPACE, Allocation
 from gateway.store.embedded.entries import Entries
 from gateway.store.embedded.examination import overwrites_in_place, read_mounts
-from gateway.store.embedded.folder import Folder
+from gateway.store.embedded.folder import LARGEST_READERS, Folder
 from gateway.store.embedded.lmdbfile import FORMAT_LIBRARY
 
-_LARGEST_READERS = 4_096
-_READER_BYTES = 64
 _OPENING_BYTES = 1 << 16
 
 
@@ -88,12 +86,11 @@ def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
     if not durable and overwrites_in_place(os.path.realpath(folder.path), read_mounts()):
         allocation = Allocation(folder.file, map_bytes, meta.page_bytes)
         allocation.reach(_OPENING_BYTES)
-    _allocate_readers(folder)
     env = lmdb.open(
         folder.data,
         map_size=map_bytes,
         max_dbs=3,
-        max_readers=_LARGEST_READERS,
+        max_readers=LARGEST_READERS,
         max_spare_txns=1,
         mode=0o600,
         sync=durable,
@@ -109,12 +106,3 @@ def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
         env.close()
         raise
     return View(env, entries, folder, allocation)
-
-
-def _allocate_readers(folder: Folder) -> None:
-    """lmdb's table of readers is a map with holes as well, and every process writes to it."""
-    file = os.open(os.path.join(folder.data, "lock.mdb"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(file, 0, (_LARGEST_READERS + 64) * _READER_BYTES)
-    finally:
-        os.close(file)

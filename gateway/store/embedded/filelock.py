@@ -24,7 +24,9 @@ class FileLock:
 
     def __enter__(self) -> None:
         """Raises `StoreDown` when the lock is not to be had in time."""
-        if not self._taken():
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             self._wait()
 
     def __exit__(self, *_: object) -> None:

@@ -17,6 +17,8 @@ from gateway.store.embedded.filelock import FileLock
 from gateway.store.embedded.lmdbfile import FORMAT_LIBRARY, Meta, read_meta
 from gateway.store.errors import StoreCorrupted
 
+LARGEST_READERS = 4_096
+_TABLE_OF_READERS_BYTES = (LARGEST_READERS + 64) * 64
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _STAMP_BYTES = 8
 
@@ -49,6 +51,7 @@ class Folder:
         # Made here: lmdb would give the folder the mode of its files, and only root can use a folder without x.
         os.mkdir(new, 0o700)
         lmdb.open(new, map_size=1 << 20, lib_version=FORMAT_LIBRARY, mode=0o600).close()
+        _allocate(os.path.join(new, "lock.mdb"), _TABLE_OF_READERS_BYTES)
         with open(os.path.join(new, "boot"), "w", encoding="ascii") as file:
             file.write(_boot_id())
         os.rename(new, self.data)
@@ -100,11 +103,23 @@ class Folder:
             self.stamp[0] += 1
 
 
+def _allocate(path: str, length_bytes: int) -> None:
+    """Leaves no hole in a file that is written through a map, which would kill the writer on a full disk.
+
+    Not for lmdb's lock file once it is in use: to close it takes this process's locks on it away.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.posix_fallocate(file, 0, length_bytes)
+    finally:
+        os.close(file)
+
+
 def _map_stamp(path: str) -> memoryview:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(file).st_size < _STAMP_BYTES:
-            os.posix_fallocate(file, 0, _STAMP_BYTES)  # no hole: it is written through the map, on a full disk too
+            os.posix_fallocate(file, 0, _STAMP_BYTES)  # no hole, as above
         return memoryview(mmap.mmap(file, _STAMP_BYTES)).cast("Q")
     finally:
         os.close(file)

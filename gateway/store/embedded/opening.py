@@ -1,8 +1,7 @@
 """How one process comes to its view of an embedded store, loses it, and what it does about damage."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import lmdb
 
@@ -10,6 +9,30 @@ from gateway.store.embedded.environment import Meaning, View, meaning_of, open_v
 from gateway.store.embedded.folder import Folder
 from gateway.store.errors import StoreCorrupted, StoreDown, StoreError, StoreFull
 from gateway.store.outage import Outage
+
+
+class Turn:
+    """The right of one thread to write, open and leave; a thread that has it may take it again."""
+
+    __slots__ = ("_lock", "_path", "_timeout_s", "release")
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._lock = threading.RLock()
+        self.release = self._lock.release
+
+    def acquire(self) -> bool:
+        """False: not to be had in time."""
+        return self._lock.acquire(timeout=self._timeout_s)
+
+    def __enter__(self) -> None:
+        """Raises `StoreDown` when it is not to be had in time."""
+        if not self._lock.acquire(timeout=self._timeout_s):
+            raise StoreDown(f"another thread held the store in {self._path} for more than {self._timeout_s} s")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class Opening:
@@ -37,7 +60,7 @@ class Opening:
         self._outage = outage
         self._on_damage = on_damage
         self._closed = False
-        self._turn = threading.RLock()
+        self.turn = Turn(path, lock_timeout_s)
         self._turn_for_fork = False
 
     def before_fork(self) -> None:
@@ -45,42 +68,32 @@ class Opening:
 
         A child that inherited lmdb's environment would free its parent's place among the readers when it lets go of it.
         """
-        self._turn_for_fork = self._turn.acquire(timeout=self._lock_timeout_s)
+        self._turn_for_fork = self.turn.acquire()
         if self._turn_for_fork:
             self._leave()
 
     def after_fork_in_parent(self) -> None:
         if self._turn_for_fork:
-            self._turn.release()
+            self.turn.release()
 
     def after_fork_in_child(self) -> None:
         if self.view is not None:
             self.view.folder.close()
         self.view = None
-        self._turn = threading.RLock()
+        self.turn = Turn(self.path, self._lock_timeout_s)
         self._outage.forget()
 
     def close(self) -> None:
         self._closed = True
-        with self.turn():
+        with self.turn:
             self._leave()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The right of one thread to write, open and leave. Raises `StoreDown` when it is not to be had in time."""
-        if not self._turn.acquire(timeout=self._lock_timeout_s):
-            raise StoreDown(f"another thread held the store in {self.path} for more than {self._lock_timeout_s} s")
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def enter(self) -> View:
         """The view, opened if need be. Raises `StoreError`."""
         view = self.view
         if view is not None and not view.moved():
             return view
-        with self._outage.guard(), self.turn():
+        with self._outage.guard(), self.turn:
             if self.view is None or self.view.moved():
                 self._leave()
                 self.view = self._open()
@@ -93,7 +106,7 @@ class Opening:
             return StoreFull(f"no room left in {self.path}")
         if meaning is Meaning.READERS:
             view.env.reader_check()
-        with self.turn():
+        with self.turn:
             if self.view is view and meaning is Meaning.DAMAGED:
                 return self._damaged(view, type(error).__name__)
             if self.view is view and meaning is Meaning.REOPEN:
@@ -111,7 +124,7 @@ class Opening:
         except BaseException as error:
             if folder is not None:
                 folder.close()
-            if isinstance(error, lmdb.Error | OSError):
+            if isinstance(error, lmdb.Error | OSError | StoreFull):
                 raise StoreDown(f"the store in {self.path} cannot be opened: {_reason(error)}") from None
             raise
 
@@ -157,6 +170,6 @@ class Opening:
             view.folder.close()
 
 
-def _reason(error: lmdb.Error | OSError) -> str:
+def _reason(error: lmdb.Error | OSError | StoreFull) -> str:
     text = error.strerror if isinstance(error, OSError) else None
     return f"{type(error).__name__}: {text or error}"
