@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import re
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 from requests import PreparedRequest, Request, Response
 from requests.adapters import BaseAdapter
 
@@ -29,6 +27,7 @@ from gateway.secret import Secret
 from gateway.telemetry.tally import Tally
 from gateway.upstream.connection import Connection, Origin, Resolver
 from gateway.upstream.protocol import Answer
+from gateway.upstream.tls import client_context
 
 IDLE_FOR_READS_S = 60.0
 IDLE_FOR_WRITES_S = 1.0
@@ -141,7 +140,7 @@ class PooledAdapter(BaseAdapter):
     def __init__(self, url: str, answer_bytes_max: int, idle_connections_max: int, ca_file: str | None) -> None:
         super().__init__()
         parts = urlsplit(url)
-        tls = ssl.create_default_context(cafile=ca_file or certifi.where()) if parts.scheme == "https" else None
+        tls = client_context(ca_file) if parts.scheme == "https" else None
         self._origin = Origin(parts.hostname or "", parts.port or (443 if tls else 80), tls)
         self._host = parts.netloc
         self._answer_bytes_max = answer_bytes_max

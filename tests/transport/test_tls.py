@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
+import struct
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +15,9 @@ import pytest
 import trustme
 
 from gateway.errors import NotSent, RpcOutcome, Written
+from gateway.upstream.tls import client_context
 from simulator.server import Simulator
-from tests.support.misbehaving import OK_BODY, Misbehaving, answering_always, answering_once, http, unframed
+from tests.support.misbehaving import OK_BODY, SAFETY_S, Misbehaving, answering_always, answering_once, http, unframed
 from tests.support.wire import Outbound, call
 from tests.transport.conftest import ANSWER_BYTES_MAX, OpenTransport
 
@@ -38,6 +42,18 @@ def test_a_trusted_certificate_is_accepted(
     transport = transport_to(server.url, ca_file=authority[1])
     assert [transport(call(repeatable=False)).body for _ in range(4)] == [OK_BODY] * 4
     assert server.connections_total == 1
+
+
+def test_the_other_side_is_gone_before_the_handshake(authority: Authority) -> None:
+    """The socket is closed then: one that is left open would be told of as a warning, which is an error here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        assert select.select([ours], [], [], SAFETY_S)[0]
+        with pytest.raises(ConnectionResetError):
+            client_context(authority[1]).wrap_socket(ours, server_hostname="127.0.0.1", do_handshake_on_connect=False)
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(transport_to: OpenTransport, tls_server: TlsServer) -> None:
