@@ -43,6 +43,15 @@ class Ask(NamedTuple):
     confidential: bool
 
 
+class _Lines(NamedTuple):
+    """Header lines, read. `are_own`: some are about one request alone."""
+
+    voice: bytes
+    fields: Fields
+    are_own: bool
+    are_confidential: bool
+
+
 class Asking:
     """Understands plain reads, each way of asking once.
 
@@ -53,6 +62,7 @@ class Asking:
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
         self._targets = Targets(inbound.readings)
+        self._lines: dict[bytes, _Lines] = {}
         self._voices: dict[bytes, Heard | None] = {}
         self._wanted: dict[tuple[bytes, bytes], Wanted] = {}
         self._whole: dict[bytes, Ask] = {}
@@ -75,19 +85,32 @@ class Asking:
     def first(self, data: bytes, start: int = 0) -> Ask | None:
         """The plain read that begins at `start`; None: there is none, and the application must see the request."""
         head = plain.split(data, start)
-        fields = None if head is None else plain.read(head.fields)
-        if head is None or fields is None:
+        lines = None if head is None else self._read(head.fields)
+        if head is None or lines is None:
             return None
-        voice = self._digest("\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii"))
-        wanted = self._wanted.get((voice, head.target)) or self._find(voice, fields, head.target)
+        wanted = self._wanted.get((lines.voice, head.target)) or self._find(lines.voice, lines.fields, head.target)
         if wanted is None:
             return None
-        own = fields if fields.x_request_id or fields.traceparent or fields.tracestate else None
-        return Ask(wanted, own, head.end, fields.authorization is not None or b"cookie" in head.fields.lower())
+        return Ask(wanted, lines.fields if lines.are_own else None, head.end, lines.are_confidential)
+
+    def _read(self, lines: bytes) -> _Lines | None:
+        """None: they are not plain."""
+        name = self._digest(lines)
+        if (known := self._lines.get(name)) is not None:
+            return known
+        fields = plain.read(lines)
+        if fields is None:
+            return None
+        voice = self._digest("\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii"))
+        are_own = bool(fields.x_request_id or fields.traceparent or fields.tracestate)
+        read = _Lines(voice, fields, are_own, fields.authorization is not None or b"cookie" in lines.lower())
+        if not are_own:
+            self._remember(self._lines, name, read)
+        return read
 
     def forget(self) -> None:
         """Everything: what is asked for again is soon back."""
-        for memory in (self._voices, self._wanted, self._whole):
+        for memory in (self._lines, self._voices, self._wanted, self._whole):
             memory.clear()
 
     def _find(self, voice: bytes, fields: Fields, target: bytes) -> Wanted | None:

@@ -13,21 +13,12 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import (
-    ON_BOTH_STORES,
-    SAFETY_S,
-    FolderGround,
-    Ground,
-    ahead,
-    asked,
-    body,
-    cache_status,
-    gateway_on,
-    refusal,
-)
+from tests.cache.ground import asked, body, cache_status
 from tests.support.gateway import Caller, start_gateway
+from tests.support.ground import ON_BOTH_STORES, FolderGround, Ground, ahead, gateway_on, refusal
 from tests.support.redis_server import RedisServer
 from tests.support.server import GatewayProcess
+from tests.support.watched_store import SAFETY_S
 
 RECORD = "/clients/13"
 ENVIRONMENT = {"UPSTREAM_TOKEN": "demo-admin", "GATEWAY_AUTH": "open"}

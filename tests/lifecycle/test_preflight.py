@@ -17,7 +17,7 @@ import pytest
 
 from gateway.lifecycle import preflight
 from gateway.settings import Settings
-from gateway.store.embedded.examination import network_file_system
+from gateway.store.embedded.examination import network_file_system, overwrites_in_place
 from gateway.telemetry import open_log
 from simulator.server import Simulator
 from tests.integration.conftest import settings
@@ -241,3 +241,12 @@ def test_a_folder_on_a_network_file_system_is_known(path: str, kind: str | None)
     """By the nearest mount above it, the last of several on one place."""
     assert network_file_system(path, MOUNTS) == kind
     assert network_file_system(path, "") is None
+
+
+@pytest.mark.parametrize(
+    "path, in_place", [("/srv/data/local/store", True), ("/covered/store", True), ("/srv/data", False), ("/", False)]
+)
+def test_a_folder_whose_files_are_overwritten_in_place_is_known(path: str, in_place: bool) -> None:
+    """By the same look; where nothing is known it is not taken for one."""
+    assert overwrites_in_place(path, MOUNTS) is in_place
+    assert not overwrites_in_place(path, "")
