@@ -109,8 +109,7 @@ class Worker(ThreadWorker):
             self._drop(connection)
             self._pause()
         if self.nr_conns >= self.worker_connections:
-            self._make_room()
-            self.set_accept_enabled(self.nr_conns < self.worker_connections)
+            self.set_accept_enabled(False)
 
     def _pause(self) -> None:
         """Callers wait until there are descriptors again."""

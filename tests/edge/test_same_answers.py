@@ -24,7 +24,7 @@ SETUPS = {
     "keys, nothing cached": ("keys", {"CACHE_TTL_S": "0"}),
     "keys, requests are counted": ("keys", {"GATEWAY_RATE_PER_MINUTE": "100000"}),
 }
-FAULTS = ("html_page", "maintenance", "throttle", "unauthorized", "unknown_fault")
+FAULTS = ("html_page", "maintenance", "unauthorized")
 REFUSED = ("-", "other", "unmatched")
 
 
@@ -46,8 +46,9 @@ def run(request: pytest.FixtureRequest, shared_simulator: Simulator) -> Iterator
     """The corpus, twice, so that what can be in the cache is; then what goes wrong upstream."""
     shared_simulator.reset()
     mode, more = SETUPS[request.param]
-    asked = requests(mode, seed=20, total=300 if "LOG_HITS_SHARE" in more else 150)
+    asked = requests(mode, seed=20, total=200 if "LOG_HITS_SHARE" in more else 80)
     with twins(settings(shared_simulator, mode, **more)) as pair:
+        asked.append(_read("/clients/13", mode, "If-None-Match: *"))
         found = pair.ask(asked) + pair.ask(asked)
         for number, fault in enumerate(FAULTS):
             shared_simulator.faults.add(fault)
@@ -60,9 +61,11 @@ def run(request: pytest.FixtureRequest, shared_simulator: Simulator) -> Iterator
     shared_simulator.reset()
 
 
-def _read(target: str, mode: str) -> Request:
+def _read(target: str, mode: str, line: str = "Accept: */*") -> Request:
     shown = {"keys": "Bearer key-one", "passthrough": "Basic ZGVtby1hZG1pbjpY", "open": "none"}[mode]
-    return Request(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {shown}\r\n\r\n".encode(), "GET", False)
+    return Request(
+        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {shown}\r\n{line}\r\n\r\n".encode(), "GET", False
+    )
 
 
 def _is_refused(reply: Reply) -> bool:
@@ -90,8 +93,8 @@ def test_the_corpus_is_no_one_sided_one(run: Run) -> None:
     replies = [reply for one in run.found for reply in one.edge]
     assert {200, 304, 400, 404, 405, 406, 502, 503} <= {reply.status for reply in replies}
     hits = [reply for reply in replies if "; hit" in (reply.header("Cache-Status") or "")]
-    assert len(hits) > 30 or not run.samples[0]["gateway_cache_events_total"][("fill",)]
-    assert run.refused.total() > 10
+    assert len(hits) > 15 or not run.samples[0]["gateway_cache_events_total"][("fill",)]
+    assert run.refused.total() > 5
 
 
 def _requests(samples: dict[str, Samples]) -> Samples:

@@ -18,6 +18,7 @@ class Hasty(Worker):
 
 
 class Cramped(Worker):
-    """Has little memory for what is still arriving."""
+    """Has little memory for what is still arriving, and all the time in the world."""
 
+    arrive_s = 600.0
     arrived_bytes_max = CRAMPED_BYTES
