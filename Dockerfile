@@ -4,22 +4,28 @@ ARG BASE=python:3.13.9-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS packages
-COPY requirements.txt /
-RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: --require-hashes \
-        --requirement /requirements.txt
+# A lock of more than the service needs, for an image with its extras.
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} /requirements.txt
+# pip stays behind in an environment of its own. Two files may be lent to it, and neither is kept:
+# `pip.conf`, which may name a mirror, and `ca.crt`, the roots that the mirror is verified by (cert=/run/secrets/ca.crt).
+# What is compiled is told by content from what is not, so that no time stamp makes it stale or two builds differ.
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.crt \
+    python -m venv /installer \
+    && python -m venv --without-pip /venv \
+    && /installer/bin/pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check --no-compile \
+        --only-binary :all: --require-hashes --requirement /requirements.txt \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib
 
 # hadolint ignore=DL3006
 FROM ${BASE}
-LABEL org.opencontainers.image.title="freshbooks-gateway" \
-      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=packages /venv /venv
 WORKDIR /srv/gateway
 COPY LICENSE app.py gunicorn.conf.py openapi.yaml openapi.json ./
 COPY schemas/ schemas/
 COPY gateway/ gateway/
 # Compiled now, for the root file system may be read-only later; /tmp and /var/lib/gateway are all that must be writable.
-RUN python -m compileall -q . \
+RUN python -m compileall -q --invalidation-mode unchecked-hash . \
     && install -d -o 10001 -g 10001 /var/lib/gateway
 
 ENV PATH=/venv/bin:$PATH \
@@ -39,3 +45,14 @@ call = http.client.HTTPConnection('127.0.0.1', int(os.environ['GATEWAY_BIND'].rp
 call.request('GET', '/livez'); \
 sys.exit(call.getresponse().status != 200)"]
 CMD ["gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
+
+# Last, for they differ from build to build: whatever stands above is taken from the builder's cache.
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="freshbooks-gateway" \
+      org.opencontainers.image.description="A REST/JSON gateway in front of the FreshBooks Classic XML API" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"

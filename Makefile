@@ -14,7 +14,7 @@ development := .venv/.development
 peers := benchmarks/.venv/.installed benchmarks/peers/fastify/node_modules/.installed
 sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simulator tools tests benchmarks)
 
-# More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304 --peers fastify'
+# More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME --base IMAGE'
 ARGS ?=
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=
@@ -30,8 +30,8 @@ run: setup-run $(runtime)  ## start the simulator and the gateway on this machin
 .PHONY: test
 test: setup-test $(development)  ## install all that is needed, then run every check and every test
 	@$(MAKE) --no-print-directory check
-	@echo "==> the document and the settings table say what the code does"
-	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check
+	@echo "==> the document, the settings table and the list of metrics say what the code does"
+	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check && $(py) -m tools.metrics --check
 	@echo "==> tests"
 	@$(py) -m pytest $(ARGS)
 
@@ -49,8 +49,8 @@ check: $(development)  ## format, lint, types, import rules, Dockerfile; changes
 	@.venv/bin/hadolint Dockerfile
 
 .PHONY: openapi
-openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md
-	@$(py) -m tools.openapi && $(py) -m tools.settings
+openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json, .env.example, docs/settings.md, docs/metrics.md
+	@$(py) -m tools.openapi && $(py) -m tools.settings && $(py) -m tools.metrics
 
 .PHONY: bench
 bench: setup-bench $(development) $(peers)  ## compare speed with the peers, side by side
@@ -71,6 +71,10 @@ benchmarks/peers/fastify/node_modules/.installed: benchmarks/peers/fastify/packa
 proof: setup-test $(development)  ## the long run: every promise about writes and reads, as tables
 	@$(py) -m tools.proof
 
+.PHONY: image
+image: | .venv/bin/pip  ## build the image with docker, podman or buildah
+	@$(py) -m tools.image $(ARGS)
+
 .PHONY: format
 format: $(development)  ## format the code and mend what the linter can mend
 	@$(py) -m ruff check --fix --exit-zero --quiet .
@@ -78,7 +82,7 @@ format: $(development)  ## format the code and mend what the linter can mend
 
 .PHONY: lock
 lock: $(development)  ## pin requirements*.in into requirements*.txt, with hashes
-	@for name in requirements requirements-dev benchmarks/requirements; do \
+	@for name in requirements requirements-otel requirements-dev benchmarks/requirements; do \
 	    echo "==> $$name.txt"; \
 	    .venv/bin/uv pip compile $$name.in --output-file $$name.txt --quiet $(UPGRADE) --no-config \
 	        --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

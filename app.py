@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -12,19 +13,25 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway import rest
+from gateway import draining, rest
+from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
 from gateway.policy.creation import Creation
 from gateway.policy.idempotency import Idempotency
 from gateway.policy.leases import RecordLeases
 from gateway.policy.rates import Rates
+from gateway.policy.readiness import Readiness
 from gateway.policy.stamps import Stamps
 from gateway.settings import Settings, settings_or_exit
+from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Store
+from gateway.store.measured import MeasuredStore
 from gateway.store.open import open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
-from gateway.upstream import remote, retry
+from gateway.telemetry.exposition import LookedUp
+from gateway.telemetry.spans import Spans, open_spans
+from gateway.upstream import breaker, remote, retry
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
 from gateway.upstream.remote import Remote
@@ -44,6 +51,9 @@ class Stores:
     records: Store
     cache: Store
 
+    def by_name(self) -> dict[str, Store]:
+        return {"coordination": self.coordination, "records": self.records, "cache": self.cache}
+
 
 def create_app(
     settings: Settings | None = None,
@@ -52,11 +62,13 @@ def create_app(
     stores: Stores | None = None,
     calls: Remote | None = None,
     clock: Callable[[], float] = time.time,
+    drains: Callable[[], bool] = draining.has_begun,
 ) -> Flask:
     """The WSGI application. Without settings it reads the environment, and exits with 2 when that is not valid.
 
     Without `stores` it opens those that the settings name, without `calls` it makes its calls over HTTP. `clock` reads
-    seconds that all sharers of the stores agree on. Its `extensions["close"]` lets go of what it opened.
+    seconds that all sharers of the stores agree on, `drains` says whether the gateway is about to end.
+    Its `extensions["close"]` lets go of what it opened, `extensions["spans"]` are told to the collector of traces.
     """
     settings = settings or settings_or_exit()
     log = log or open_log(settings.log_level)
@@ -65,9 +77,12 @@ def create_app(
     opened = None
     if stores is None:
         stores = opened = _stores(settings, log)
+    snapshot = stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
+    stores = _measured(stores, metrics)
+    spans = open_spans(settings.otel_exporter_otlp_endpoint)
     transport = _transport(settings)
     circuit = SharedCircuit(stores.coordination, account, metrics, clock)
-    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log)
+    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log, spans)
     freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
     cache = _cache(settings, stores.cache, account, metrics, clock)
     safety = rest.Safety(
@@ -76,22 +91,37 @@ def create_app(
         RecordLeases(stores.coordination, account),
     )
     rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
-    app = rest.build(settings, freshbooks, cache, safety, rates, RESOURCES, metrics, log, _documents())
-    app.extensions["close"] = functools.partial(_close, transport, opened)
+    readiness = Readiness(stores.by_name(), circuit, drains, clock)
+    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), drains))
+    recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
+    app = rest.build(
+        settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents(), recorder
+    )
+    if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
+    app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
+    app.extensions["spans"] = spans
+    app.extensions["close"] = functools.partial(_close, transport, opened, spans)
     return app
 
 
-def _close(transport: HttpTransport, stores: Stores | None) -> None:
+def _close(transport: HttpTransport, stores: Stores | None, spans: Spans | None) -> None:
     """Lets go of connections and of the files that the application opened; what it is asked afterwards fails."""
     transport.close()
-    for store in (stores.coordination, stores.records, stores.cache) if stores else ():
+    if spans is not None:
+        spans.close()
+    for store in stores.by_name().values() if stores else ():
         store.close()
 
 
-def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log) -> Remote:
+def _guarded(
+    calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log, spans: Spans | None
+) -> Remote:
     """A remote procedure call and everything around it, from the outside in: retry, circuit, bulkhead, measuring."""
-    bulkhead = Bulkhead(settings.upstream_in_flight_max, BULKHEAD_WAIT_S)
-    measured = remote.measured(calls, metrics, log)
+    in_flight_max, refused = settings.upstream_in_flight_max, metrics.overload_refusals.labels("upstream")
+    bulkhead = Bulkhead(in_flight_max, BULKHEAD_WAIT_S, refused, metrics.upstream_waiting)
+    metrics.upstream_limit.set(in_flight_max)
+    measured = remote.measured(calls, metrics, log, spans)
     return retry.retrying(circuit.around(bulkhead.around(measured)), retry.Budget(), metrics)
 
 
@@ -119,6 +149,16 @@ def _stores(settings: Settings, log: Log) -> Stores:
         _open(settings, "records", log, durable=True, evict=False),
         _open(settings, "cache", log, durable=False, evict=True),
     )
+
+
+def _measured(stores: Stores, metrics: Metrics) -> Stores:
+    """The stores as the policies see them."""
+    return Stores(**{name: MeasuredStore(store, name, metrics) for name, store in stores.by_name().items()})
+
+
+def _looked_up(stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
+    version = json.loads(_documents().json)["info"]["version"]
+    return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, drains)
 
 
 def _open(settings: Settings, name: str, log: Log, *, durable: bool, evict: bool) -> Store:

@@ -4,7 +4,7 @@ Rooms, and the one direction in which they know each other:
 
     app → gateway.rest → gateway.policy → gateway.store | gateway.upstream → schemas
 
-Leaves: errors, settings, telemetry; below them deadline, secret.
+Leaves: errors, settings, telemetry; below them deadline, secret, trace.
 
 The path of one request:
 

@@ -39,6 +39,7 @@
     └── OperatorError            we or those who run the gateway must act
         ├── RecordBusy               another change of the record does not finish
         ├── StoreUnavailable         the shared memory cannot be asked, so a promise cannot be kept
+        ├── NotReady                 requests should go to another gateway
         └── InternalDefect           a defect of ours
 
 An `UpstreamError` knows two things every policy is keyed on: the `outcome` of the remote procedure call, and what
@@ -383,6 +384,16 @@ class StoreUnavailable(OperatorError):
     """The memory that workers share cannot be asked, so what was asked for cannot be promised. Nothing was sent."""
 
     code = "store_unavailable"
+
+
+class NotReady(OperatorError):
+    """Requests should go to another gateway; `readiness` says what is known, in values for JSON."""
+
+    code = "not_ready"
+
+    def __init__(self, detail: str, readiness: Mapping[str, object]) -> None:
+        super().__init__(detail)
+        self.readiness = dict(readiness)
 
 
 class InternalDefect(OperatorError):

@@ -10,6 +10,7 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,6 +104,13 @@ def _bind(text: str) -> Bind:
     return Bind(host.strip("[]"), int(port))
 
 
+def _metrics_bind(text: str) -> Bind:
+    bind = _bind(text)
+    if bind.port == 0:
+        raise ValueError("must name a port, not 0")
+    return bind
+
+
 def _store_url(text: str) -> Secret:
     """A secret, because it may hold a password."""
     parts = urlsplit(text)
@@ -150,6 +158,18 @@ def _certificates(text: str) -> str:
     return text
 
 
+def _collector(text: str) -> str:
+    """Refused when what would send to it is not installed: an operator who asked for traces shall not miss them."""
+    url = _url(text)
+    try:
+        is_installed = find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        is_installed = False
+    if not is_installed:
+        raise ValueError("needs the packages of requirements-otel.txt, which are not installed")
+    return url
+
+
 def _setting(
     parse: Callable[[str], Any], meaning: str, default: str | None = None, *, secret: bool = False, shown: str = ""
 ) -> Any:
@@ -183,6 +203,17 @@ class Settings:
     gateway_workers: int = _setting(_whole(1, 64), "Processes.", "2")
     gateway_threads: int = _setting(
         _whole(1, 512), "Threads in each process: about twice the concurrent callers it should serve.", "32"
+    )
+    gateway_drain_s: float = _setting(
+        _number(0, 300),
+        "How long in seconds the gateway goes on serving after TERM, unready, so that balancers can turn away from it; "
+        "0: not at all.",
+        "5",
+    )
+    metrics_bind: Bind | None = _setting(
+        _metrics_bind,
+        "An address of its own for `/metrics`, where nothing else but the probes is served.",
+        shown="the main port",
     )
     gateway_auth: str = _setting(
         _choice(*AUTH_MODES),
@@ -232,6 +263,15 @@ class Settings:
         _yes_no, "Whether PATCH, PUT and DELETE must carry `If-Match` (428 without).", "false"
     )
     log_level: str = _setting(_choice(*LOG_LEVELS), "The least level that is logged.", "info")
+    log_hits_share: float = _setting(
+        _number(0, 1), "Share (0 to 1) of the reads answered from the cache that are logged; all else always is.", "1"
+    )
+    otel_exporter_otlp_endpoint: str | None = _setting(
+        _collector,
+        "URL of an OpenTelemetry collector that takes OTLP over HTTP; needs the packages of `requirements-otel.txt`. "
+        "The other `OTEL_EXPORTER_OTLP_*`, `OTEL_BSP_*` and `OTEL_SERVICE_NAME` variables are heeded too.",
+        shown="none: no traces are sent",
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -291,4 +331,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append("GATEWAY_API_KEYS is required with GATEWAY_AUTH=keys")
     if mode == "open" and bind is not None and not bind.is_loopback:
         problems.append("GATEWAY_AUTH=open is refused on an address that is not loopback (GATEWAY_BIND)")
+    if bind is not None and values["metrics_bind"] is not None and values["metrics_bind"].port == bind.port:
+        problems.append("METRICS_BIND must have another port than GATEWAY_BIND")
     return problems

@@ -11,6 +11,7 @@ only ever asked for values that validation has passed. Messages carry their code
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -233,14 +234,19 @@ class WallTime(Leaf):
     json_schema: ClassVar[Mapping[str, Any]] = {"type": "string", "format": "date-time"}
 
     def from_text(self, text: str, zone: ZoneInfo) -> str | None:
-        written = text.strip()
-        if not _WALL_TIME.fullmatch(written):
-            return None
-        try:
-            moment = datetime.fromisoformat(written).replace(tzinfo=zone)
-            return (moment.astimezone(UTC) if _offset_has_seconds(moment) else moment).isoformat()
-        except (ValueError, OverflowError):
-            return None
+        return _moment(text.strip(), zone)
+
+
+@functools.lru_cache(maxsize=5_000)
+def _moment(written: str, zone: ZoneInfo) -> str | None:
+    """Remembered, because a page's moments are mostly those of its last reading."""
+    if not _WALL_TIME.fullmatch(written):
+        return None
+    try:
+        moment = datetime.fromisoformat(written).replace(tzinfo=zone)
+        return (moment.astimezone(UTC) if _offset_has_seconds(moment) else moment).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _offset_has_seconds(moment: datetime) -> bool:

@@ -42,6 +42,7 @@ class Connection:
         """Shake hands; False when the peer does not, or not with us."""
         self._sock.settimeout(SAFETY_S)
         try:
+            self._sock.getpeername()  # of a peer that has reset the connection, CPython would leave a socket unclosed
             secured = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
             self._sock = secured
             secured.do_handshake()

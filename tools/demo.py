@@ -108,7 +108,7 @@ def make_plan(environ: Mapping[str, str], store_folder: str) -> Plan:
     if simulator == gateway:
         raise DemoError(f"GATEWAY_BIND and SIMULATOR_BIND are both {gateway}")
     foreign = {name + suffix for name in OWN_SETTINGS for suffix in ("", "_FILE")}
-    settings = {"STORE_URL": f"file://{store_folder}"}
+    settings = {"STORE_URL": f"file://{store_folder}", "GATEWAY_DRAIN_S": "0"}  # there is no balancer to wait for
     settings |= {name: value for name, value in environ.items() if name not in foreign}
     settings |= {
         "SIMULATOR_BIND": str(simulator),

@@ -34,6 +34,9 @@ redis-server redis-server is the store that replicas share
 nginx nginx is the balancer before two gateways
 wrk wrk makes the load of the benchmarks' own test
 prometheus promtool checks the alert rules and their tests
+buildah buildah builds the image
+runc runc runs it
+mmdebstrap mmdebstrap makes a base for it where no registry is asked
 LIST
         ;;
     bench)

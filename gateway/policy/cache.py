@@ -6,8 +6,7 @@ may be is only about changes that went past the gateway.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,13 +15,15 @@ from typing import Any
 import msgspec
 
 from gateway.deadline import Deadline
-from gateway.errors import DeadlinePassed, Fault, NotCached, Overloaded, RecordNotFound, RpcOutcome, UpstreamError
+from gateway.errors import DeadlinePassed, NotCached, Overloaded, RecordNotFound, RpcOutcome, UpstreamError
 from gateway.policy.changes import Changes
-from gateway.policy.copies import Content, Copy
+from gateway.policy.copies import Content, Copy, content_in
 from gateway.policy.flights import Flights
+from gateway.policy.keeping import Keeping
 from gateway.policy.shelf import Place, Seen, Shelf
 from gateway.policy.sickness import Sickness
 from gateway.policy.stamps import Stamps
+from gateway.policy.trips import Trip
 from gateway.policy.wishes import ANYTHING, Wish
 from gateway.secret import Secret
 from gateway.store.errors import StoreError
@@ -30,13 +31,11 @@ from gateway.store.interface import Store
 from gateway.store.lease import Lease, new_owner
 from gateway.telemetry import Metrics
 
-MISSING_TTL_S = 5.0
-JITTER = 0.15
 EARLY_SHARE = 0.2
 _EARLY_LEASE_S = 5.0
 _FAIR_CHANCE_S = 1.0
+_EVENTS = ("hit", "stale", "miss", "collapsed", "bypass")
 _SICK = frozenset({RpcOutcome.UPSTREAM_ERROR, RpcOutcome.UNKNOWN, RpcOutcome.THROTTLED, RpcOutcome.NOT_SENT})
-_CONTRADICTING = frozenset({RpcOutcome.AUTH, RpcOutcome.REJECTED})
 
 Fetch = Callable[[bool], Content]
 """Asks the upstream; when told so, only once, however that ends. Raises `UpstreamError`."""
@@ -63,57 +62,72 @@ class Cache:
         self._flights = Flights(store)
         self._sickness = Sickness(store, account, stamps.now_s)
         self._shelf = Shelf(store, account, stamps, self._sickness.key)
+        self._keeping = Keeping(self._shelf, metrics, ttl_s=ttl_s, stale_s=stale_s)
         self._changes = Changes(stamps)
-        self._metrics = metrics
+        self._events = {event: metrics.cache.labels(event) for event in _EVENTS}
         self._ttl_s = ttl_s
         self._stale_s = stale_s
 
-    def record(self, resource: str, key: int, token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        """A record. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
-        return self._read(self._place_of_record(resource, key, token), wish, deadline, fetch)
+    def record_place(self, resource: str, key: int, token: Secret) -> Place:
+        """Where a record is kept that these credentials may see."""
+        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
 
-    def page(
-        self, resource: str, filters: Mapping[str, Any], token: Secret, wish: Wish, deadline: Deadline, fetch: Fetch
-    ) -> Shown:
-        """A page of a list; `filters` in whatever order. Raises as `record`."""
+    def page_place(self, resource: str, filters: Mapping[str, Any], token: Secret) -> Place:
+        """Where a page of a list is kept; `filters` in whatever order."""
         query = msgspec.json.encode({name: _canonical(value) for name, value in filters.items()}, order="sorted")
-        place = self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
-        return self._read(place, wish, deadline, fetch)
+        return self._shelf.place(token, resource, query, self._stamps.epoch_key(resource))
+
+    def is_off(self) -> bool:
+        """Whether nothing may be taken from the cache now."""
+        return not self._ttl_s or self._changes.untold()
+
+    def now_s(self) -> float:
+        """Seconds since 1970, of the clock that all sharers of the store agree on."""
+        return self._stamps.now_s()
+
+    def at_hand(self, place: Place, found: Sequence[bytes | None]) -> Copy | None:
+        """The copy that `read` would show to everybody, with no more to do than to show it; None: there is none.
+
+        `found` are the entries under the place's key and its stamp's, read at one instant. Counts nothing.
+        """
+        copy = self._shelf.read_copy(place, found)
+        if copy is None or copy.content.missing or self._stamps.now_s() >= self.at_hand_until_s(copy):
+            return None
+        return copy
+
+    def at_hand_until_s(self, copy: Copy) -> float:
+        """When, in seconds since 1970, a copy ceases to be at hand."""
+        return copy.fresh_until_s - self._ttl_s * EARLY_SHARE
 
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:
         """A record that was just written, from the upstream and into the cache. Raises what `fetch` raises.
 
         That it is not found contradicts the write, so that is not kept.
         """
-        place = self._place_of_record(resource, key, token)
+        place = self.record_place(resource, key, token)
         seen = self._ready(place)
         fetched_s = self._stamps.now_s()
         content = fetch(False)
         if seen is not None:
-            self._keep(place, seen, content, fetched_s)
+            self._keeping.keep(place, seen, content, fetched_s)
         return content
 
     def changing(self, resource: str, key: int | None, deadline: Deadline) -> AbstractContextManager[list[int]]:
         """As `Changes.around`: around everything that sends a write and waits for its answer."""
         return self._changes.around(resource, key, deadline)
 
-    def _place_of_record(self, resource: str, key: int, token: Secret) -> Place:
-        return self._shelf.place(token, resource, b"%d" % key, self._stamps.record_key(resource, key))
-
     def _ready(self, place: Place) -> Seen | None:
         """A look at the place, with its stamps made; None when nothing can be kept there."""
-        if self._is_off():
+        if self.is_off():
             return None
         try:
             return self._shelf.ready(self._shelf.look(place))
         except StoreError:
             return None
 
-    def _is_off(self) -> bool:
-        return not self._ttl_s or self._changes.untold()
-
-    def _read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        if self._is_off():
+    def read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
+        """What is at a place. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
+        if self.is_off():
             return self._pass_by("fwd=bypass", wish, fetch)
         try:
             seen = self._shelf.look(place)
@@ -136,14 +150,14 @@ class Cache:
         if fallback is not None and not self._sickness.may_ask(seen.sick):
             return self._show(fallback)
         try:
-            ready = self._shelf.ready(seen)
+            seen = self._shelf.ready(seen) if wish.no_cache else seen
         except StoreError:
             return self._pass_by("fwd=bypass; detail=store", wish, fetch)
         once = fallback is not None and seen.sick is not None
         allowed_s = deadline.remaining_s()
-        flight = _Flight(self, place, ready, wish, lambda: fetch(once))
+        trip = Trip(self._shelf, self._keeping, place, seen, wish, lambda: fetch(once), self._stamps.now_s)
         try:
-            content = flight.alone() if wish.no_cache else flight.with_others(self._flights, deadline)
+            content = trip.alone() if wish.no_cache else trip.with_others(self._flights, deadline)
         except UpstreamError as error:
             if fallback is None or error.outcome not in _SICK or not self._may_do(fallback):
                 raise
@@ -152,50 +166,17 @@ class Cache:
             return self._show(fallback)
         if seen.sick is not None:
             self._sickness.got_well(seen.sick)
-        self._metrics.cache.labels("collapsed" if flight.how == "; collapsed" else "miss").inc()
+        self._events["collapsed" if trip.how == "; collapsed" else "miss"].inc()
         why = "request" if wish != ANYTHING else "stale" if seen.found else "uri-miss"
-        return Shown(content, f"gateway; fwd={why}{flight.how}")
-
-    def newer(self, place: Place, seen: Seen, wish: Wish) -> tuple[Seen, Content | None]:
-        """Another look, and what others have brought since `seen`, if that will do. Raises `RecordNotFound`."""
-        try:
-            again = self._shelf.ready(self._shelf.look(place))
-        except StoreError:
-            return seen, None
-        copy = again.copy
-        if copy is None or copy == seen.copy or not wish.is_met_by(copy, self._stamps.now_s()):
-            return again, None
-        return again, _content(copy)
-
-    def fetch_and_keep(self, place: Place, seen: Seen, fetch: Callable[[], Content]) -> tuple[Content, bool]:
-        """What the upstream says, and whether it was kept. What contradicts the copy there is ends it."""
-        fetched_s = self._stamps.now_s()
-        try:
-            content = fetch()
-        except UpstreamError as error:
-            missing = isinstance(error, RecordNotFound) and self._keep(place, seen, _missing(error), fetched_s)
-            if seen.found and not missing and (isinstance(error, RecordNotFound) or error.outcome in _CONTRADICTING):
-                self._shelf.forget(place)
-            raise
-        return content, self._keep(place, seen, content, fetched_s)
-
-    def _keep(self, place: Place, seen: Seen, content: Content, fetched_s: float) -> bool:
-        if content.missing:
-            fresh_s = kept_s = min(MISSING_TTL_S, self._ttl_s)
-        else:
-            fresh_s = self._ttl_s * random.uniform(1 - JITTER, 1)
-            kept_s = max(fresh_s, self._stale_s)
-        kept = self._shelf.keep(place, seen, content, fetched_s, fresh_s, kept_s)
-        self._metrics.cache.labels("fill" if kept else "refused_fill").inc()
-        return kept
+        return Shown(content, f"gateway; fwd={why}{trip.how}")
 
     def _show(self, copy: Copy) -> Shown:
         now_s = self._stamps.now_s()
         stale = now_s >= copy.fresh_until_s
-        self._metrics.cache.labels("stale" if stale else "hit").inc()
-        status = f"gateway; hit; ttl={int(copy.fresh_until_s - now_s)}" + ("; detail=upstream-sick" if stale else "")
+        self._events["stale" if stale else "hit"].inc()
+        status = copy.hit_status(now_s) + ("; detail=upstream-sick" if stale else "")
         try:
-            return Shown(_content(copy), status, copy.age_s(now_s))
+            return Shown(content_in(copy), status, copy.age_s(now_s))
         except RecordNotFound as error:
             error.headers = {"Cache-Status": status, "Age": str(copy.age_s(now_s))}
             raise
@@ -203,7 +184,7 @@ class Cache:
     def _pass_by(self, why: str, wish: Wish, fetch: Fetch) -> Shown:
         if wish.only_if_cached:
             raise NotCached("There is no copy that will do, and the caller does not want the upstream to be asked.")
-        self._metrics.cache.labels("bypass").inc()
+        self._events["bypass"].inc()
         return Shown(fetch(False), f"gateway; {why}")
 
     def _may_do(self, copy: Copy) -> bool:
@@ -213,7 +194,7 @@ class Cache:
 
     def _goes_early(self, place: Place, copy: Copy, now_s: float) -> bool:
         """Whether a fresh copy is so near its end that somebody should fetch it anew already, and this caller may."""
-        if copy.content.missing or copy.fresh_until_s - now_s >= self._ttl_s * EARLY_SHARE:
+        if copy.content.missing or now_s < self.at_hand_until_s(copy):
             return False
         try:
             return Lease(self._store, b"early:" + place.key).acquire(new_owner(), _EARLY_LEASE_S)
@@ -221,65 +202,9 @@ class Cache:
             return False
 
 
-class _Flight:
-    """One request's way to the upstream. `how` then says what became of it, as in `Cache-Status`."""
-
-    def __init__(self, cache: Cache, place: Place, seen: Seen, wish: Wish, fetch: Callable[[], Content]) -> None:
-        self._cache = cache
-        self._place = place
-        self._seen = seen
-        self._wish = wish
-        self._fetch = fetch
-        self._leads = False
-        self.how = ""
-
-    def alone(self) -> Content:
-        content, kept = self._cache.fetch_and_keep(self._place, self._seen, self._fetch)
-        self.how = "; stored" if kept else ""
-        return content
-
-    def with_others(self, flights: Flights, deadline: Deadline) -> Content:
-        """One of those who ask at once asks the upstream. Raises also what another's flight ended with.
-
-        While some record is being made, that another was told of none is not enough: it may have asked before.
-        """
-        try:
-            content, collapsed = flights.share(self._place.key + self._seen.stamp.token, deadline, self._lead)
-        except RecordNotFound:
-            if self._leads or self._seen.all_quiet:
-                raise
-            return self.alone()
-        if collapsed:
-            self.how = "; collapsed"
-        return content
-
-    def _lead(self) -> Content:
-        """A flight of others may have landed between the look and the take-off."""
-        self._leads = True
-        self._seen, brought = self._cache.newer(self._place, self._seen, self._wish)
-        if brought is None:
-            return self.alone()
-        self.how = "; collapsed"
-        return brought
-
-
 def _canonical(value: Any) -> Any:
     """One form for one instant, whatever the offset it is given with."""
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def _missing(error: RecordNotFound) -> Content:
-    fault = error.fault
-    words = (error.detail, fault.code if fault else None, fault.message if fault else "")
-    return Content(msgspec.json.encode(words), "", missing=True)
-
-
-def _content(copy: Copy) -> Content:
-    """Raises `RecordNotFound`."""
-    if not copy.content.missing:
-        return copy.content
-    detail, code, message = msgspec.json.decode(copy.content.body)
-    raise RecordNotFound(detail, fault=Fault(code, message) if message else None)
 
 
 def _shows_sickness(error: UpstreamError, allowed_s: float) -> bool:

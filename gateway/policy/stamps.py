@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.interface import Check, Delete, Put, Store
 
@@ -27,12 +29,15 @@ _CHANGES_MAX = 200
 _UNDER_WAY_MAX = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A stamp as it was read. `raw` is None when there is none in the store."""
+class Stamp(msgspec.Struct, frozen=True):
+    """A stamp as it was read. `raw` is None when there is none in the store.
+
+    `made`: this very request has made it. So it has all its life before it, and outlasts what is kept under it.
+    """
 
     key: bytes
     raw: bytes | None
+    made: bool = False
 
     @property
     def token(self) -> bytes:
@@ -98,13 +103,21 @@ class Stamps:
     def record_key(self, resource: str, key: int) -> bytes:
         return b":".join([b"version", self._account, resource.encode(), b"%d" % key])
 
+    def new(self, key: bytes) -> Stamp:
+        """A stamp to be put where there is none."""
+        return Stamp(key, new_token(), made=True)
+
+    def put(self, stamp: Stamp) -> Put:
+        """Puts a stamp that is known, with all its life before it."""
+        return Put(stamp.key, stamp.raw or b"", self.ttl_s)
+
     def make(self, stamp: Stamp) -> Stamp:
         """The stamp, made if it is absent. Raises `StoreError`."""
         if stamp.raw is not None:
             return stamp
-        raw = new_token()
-        if self._store.apply([Check(stamp.key, None)], [Put(stamp.key, raw, self.ttl_s)]) is not None:
-            return Stamp(stamp.key, raw)
+        made = self.new(stamp.key)
+        if self._store.apply([Check(stamp.key, None)], [self.put(made)]) is not None:
+            return made
         return Stamp(stamp.key, self._store.get(stamp.key))
 
     def until_s(self, remaining_s: float) -> float:

@@ -12,7 +12,7 @@ from gateway.deadline import Deadline
 from gateway.policy.rates import Rates
 from gateway.rest import headers
 from gateway.rest.auth import Authenticate
-from gateway.rest.context import current
+from gateway.rest.context import RequestContext, current
 from gateway.rest.query import refuse_parameters
 from gateway.secret import Secret
 from gateway.upstream.bulkhead import Bulkhead
@@ -54,8 +54,11 @@ class Admission:
         if not takes_parameters:
             refuse_parameters(request.query_string)
         preferences = headers.preferences(request)
-        allowed_s = self._deadline_s if preferences.wait_s is None else min(preferences.wait_s, self._deadline_s)
-        context = current()
-        trace = {"X-Request-Id": context.request_id}
-        errand = Errand(identity.token, Deadline(context.started_s + allowed_s), trace)
+        errand = self.errand(identity.token, current(), preferences.wait_s)
         return Asked(preferences, identity.credential, errand)
+
+    def errand(self, token: Secret, context: RequestContext, wait_s: int | None = None) -> Errand:
+        """What a request needs of the upstream. Its sender waits for `wait_s` seconds; None: as long as it may take."""
+        allowed_s = self._deadline_s if wait_s is None else min(wait_s, self._deadline_s)
+        named = {"X-Request-Id": context.request_id}
+        return Errand(token, Deadline(context.started_s + allowed_s), named, tally=context.tally)

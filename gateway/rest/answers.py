@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from flask import Response, request
+from werkzeug.http import HTTP_STATUS_CODES
 
 from gateway.errors import GatewayError
 from gateway.policy.cache import Shown
 from gateway.policy.copies import Content
-from gateway.rest import headers, problems
-from gateway.rest.context import current
+from gateway.rest import problems
+from gateway.rest.context import RequestContext, current
+from gateway.rest.headers import matches_weakly
 
 JSON = "application/json"
 PRIVATE = "private, no-cache"
+
+
+class Answer(NamedTuple):
+    """An answer that is not bound to a framework yet."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def status_line(self) -> str:
+        """The status with its reason, in the framework's spelling."""
+        return f"{self.status} {HTTP_STATUS_CODES[self.status].upper()}"
+
+
+def response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers)
 
 
 def json(value: Any, status: int) -> Response:
@@ -27,29 +46,27 @@ def of_content(content: Content, status: int) -> Response:
     return Response(content.body, status, content_type=JSON, headers={"ETag": content.etag})
 
 
-def conditional(known: frozenset[str] | None, shown: Shown) -> Response:
+def conditional(known: frozenset[str] | None, shown: Shown, link: str = "") -> Answer:
     """What a GET shows, or 304 when it is what the caller has already: `known` are the tags of `If-None-Match`."""
-    if known is not None and headers.matches_weakly(known, shown.content.etag):
-        response = Response(status=304, headers={"ETag": shown.content.etag})
-    else:
-        response = of_content(shown.content, 200)
-    response.headers["Cache-Status"] = shown.status
-    response.headers["Age"] = str(shown.age_s)
-    return response
+    content = shown.content
+    headers = {"ETag": content.etag, "Cache-Status": shown.status, "Age": str(shown.age_s)}
+    if link:
+        headers["Link"] = link
+    if known is not None and matches_weakly(known, content.etag):
+        return Answer(304, headers)
+    return Answer(200, {"Content-Type": JSON, **headers}, content.body)
 
 
 def problem(error: GatewayError) -> Response:
-    """What an error is answered with."""
-    context = current()
+    """What an error of the request being served is answered with."""
+    harmless = request.method == "DELETE" or "Idempotency-Key" in request.headers
+    return response(of_error(error, current(), harmless=harmless))
+
+
+def of_error(error: GatewayError, context: RequestContext, *, harmless: bool = False) -> Answer:
+    """What an error is answered with. `harmless`: the request, if it writes, changes nothing more when sent again."""
     body = problems.document(
-        error,
-        instance=request.path,
-        request_id=context.request_id,
-        writes=context.writes,
-        harmless=request.method == "DELETE" or "Idempotency-Key" in request.headers,
+        error, instance=context.path, request_id=context.request_id, writes=context.writes, harmless=harmless
     )
-    response = json(body, body["status"])
-    response.content_type = problems.MEDIA_TYPE
-    response.headers["Cache-Control"] = "no-store"
-    response.headers.update(problems.headers(error))
-    return response
+    headers = {"Content-Type": problems.MEDIA_TYPE, "Cache-Control": "no-store", **problems.headers(error)}
+    return Answer(body["status"], headers, msgspec.json.encode(body))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Request
 
-from gateway.errors import Forbidden, Unauthenticated
+from gateway.errors import CredentialsRejected, Forbidden, GatewayError, Unauthenticated
 from gateway.secret import Secret
 from gateway.settings import Settings, is_loopback
 
@@ -44,6 +44,13 @@ def authenticator(settings: Settings) -> Authenticate:
 def challenge(mode: str, detail: str) -> Unauthenticated:
     """The 401 of an authentication mode."""
     return Unauthenticated(detail, headers={"WWW-Authenticate": CHALLENGES.get(mode, CHALLENGES["keys"])})
+
+
+def as_callers_see(error: GatewayError, mode: str) -> GatewayError:
+    """Where the caller's own credentials go upstream, it is the caller who must bring others when they are rejected."""
+    if mode == "passthrough" and isinstance(error, CredentialsRejected):
+        return challenge(mode, "The upstream rejected these credentials.")
+    return error
 
 
 def _keyed(request: Request, digests: tuple[bytes, ...], token: Secret) -> Identity:

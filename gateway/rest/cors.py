@@ -6,7 +6,7 @@ from flask import Request, Response
 
 EXPOSED = (
     "ETag, Link, Location, Retry-After, X-Request-Id, Preference-Applied, Cache-Status, Age, Idempotency-Replayed, "
-    "WWW-Authenticate, Allow, Accept-Patch, Accept-Post"
+    "WWW-Authenticate, Allow, Accept-Patch, Accept-Post, traceparent"
 )
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Prefer, Cache-Control, X-Request-Id, "

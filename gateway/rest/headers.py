@@ -21,8 +21,12 @@ _DIRECTIVE = re.compile(r'([a-z-]+)(?:\s*=\s*"?([^",]*)"?)?')
 
 def request_id(request: Request) -> str:
     """The caller's `X-Request-Id` if it is fit to be repeated, a new one otherwise."""
-    given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return repeatable_id(request.headers.get("X-Request-Id"))
+
+
+def repeatable_id(given: str | None) -> str:
+    """As `request_id`, from the header's value; None without one."""
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def check_accepts_json(request: Request) -> None:

@@ -261,6 +261,16 @@ PROBLEMS: tuple[Problem, ...] = (
         transient=True,
     ),
     Problem(
+        errors.NotReady,
+        503,
+        "The gateway is not ready",
+        "It is about to end, or its store cannot be asked; `readiness` says which. Requests are served as well as they "
+        "can be.",
+        "Send requests to another gateway until `/readyz` answers 200.",
+        when=None,
+        transient=True,
+    ),
+    Problem(
         errors.CredentialsRejected,
         502,
         "The upstream rejects the gateway's credentials",
@@ -360,6 +370,8 @@ def document(error: GatewayError, *, instance: str, request_id: str, writes: boo
         body["errors"] = [_place(one) for one in error.errors]
     if isinstance(error, UpstreamError) and error.fault is not None:
         body["upstream"] = {"code": error.fault.code, "message": printable(error.fault.message)}
+    if isinstance(error, errors.NotReady):
+        body["readiness"] = error.readiness
     if error.see:
         body["see"] = error.see
     if error.candidates:

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import Response, request
 
-from gateway.policy.cache import Cache
+from gateway.policy.cache import Cache, Shown
 from gateway.policy.copies import Content, content_of
+from gateway.policy.shelf import Place
+from gateway.policy.wishes import Wish
 from gateway.rest import answers, headers
 from gateway.rest.admission import Admission
 from gateway.rest.operations import Operation
 from gateway.rest.query import filters, link_header
-from gateway.upstream.freshbooks import FreshBooks
+from gateway.secret import Secret
+from gateway.upstream.freshbooks import Errand, FreshBooks
 from schemas.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a read asks for, and where a copy of it is kept.
+
+    `key` is None for a page; then `filters` are what it is filtered by, and `named` the parameters as the caller wrote
+    them.
+    """
+
+    place: Place
+    key: int | None
+    filters: Mapping[str, Any]
+    named: Mapping[str, str]
 
 
 class Reading:
     """One resource's list and get."""
 
     def __init__(self, resource: Resource, admission: Admission, freshbooks: FreshBooks, cache: Cache) -> None:
-        self._resource = resource
+        self.resource = resource
         self._admission = admission
         self._freshbooks = freshbooks
         self._cache = cache
@@ -28,28 +47,44 @@ class Reading:
     def list(self, operation: Operation) -> Response:
         asked = self._admission.admit(takes_parameters=True)
         known = headers.entity_tags(request, "If-None-Match")
-        wanted, named = filters(self._resource, request.query_string)
-        page, per_page = wanted["page"], wanted["per_page"]
-
-        def fetch(once: bool) -> Content:
-            found = self._freshbooks.list(self._resource, wanted, replace(asked.errand, once=once))
-            body = {"items": found.items, "page": page, "per_page": per_page, "pages": found.pages}
-            return content_of({**body, "total": found.total}, found.pages)
-
-        token, deadline = asked.errand.token, asked.errand.deadline
-        shown = self._cache.page(self._resource.name, wanted, token, headers.wish(request), deadline, fetch)
-        response = answers.conditional(known, shown)
-        path = operation.path(self._resource)
-        response.headers["Link"] = link_header(path, named, page, per_page, shown.content.pages)
-        return response
+        sought = self.page(request.query_string, asked.errand.token)
+        return answers.response(self.answer(sought, known, headers.wish(request), asked.errand))
 
     def get(self, operation: Operation, key: int) -> Response:
         asked = self._admission.admit()
         known = headers.entity_tags(request, "If-None-Match")
-        token, deadline = asked.errand.token, asked.errand.deadline
+        sought = self.record(key, asked.errand.token)
+        return answers.response(self.answer(sought, known, headers.wish(request), asked.errand))
+
+    def record(self, key: int, token: Secret) -> Sought:
+        return Sought(self._cache.record_place(self.resource.name, key, token), key, {}, {})
+
+    def page(self, query_string: bytes, token: Secret) -> Sought:
+        """Raises `InvalidQuery`."""
+        wanted, named = filters(self.resource, query_string)
+        return Sought(self._cache.page_place(self.resource.name, wanted, token), None, wanted, named)
+
+    def answer(self, sought: Sought, known: frozenset[str] | None, wish: Wish, errand: Errand) -> answers.Answer:
+        """Raises what the upstream answers but a success, and `NotCached`."""
 
         def fetch(once: bool) -> Content:
-            return content_of(self._freshbooks.get(self._resource, key, replace(asked.errand, once=once)))
+            return self._fetch(sought, replace(errand, once=once))
 
-        shown = self._cache.record(self._resource.name, key, token, headers.wish(request), deadline, fetch)
-        return answers.conditional(known, shown)
+        return self.shown(sought, known, self._cache.read(sought.place, wish, errand.deadline, fetch))
+
+    def shown(self, sought: Sought, known: frozenset[str] | None, shown: Shown) -> answers.Answer:
+        """What is shown as it is answered to a caller that has the representations `known`; None: it did not say."""
+        link = "" if sought.key is not None else self._link(sought, shown.content.pages)
+        return answers.conditional(known, shown, link)
+
+    def _fetch(self, sought: Sought, errand: Errand) -> Content:
+        if sought.key is not None:
+            return content_of(self._freshbooks.get(self.resource, sought.key, errand))
+        wanted = sought.filters
+        found = self._freshbooks.list(self.resource, wanted, errand)
+        body = {"items": found.items, "page": wanted["page"], "per_page": wanted["per_page"], "pages": found.pages}
+        return content_of({**body, "total": found.total}, found.pages)
+
+    def _link(self, sought: Sought, pages: int) -> str:
+        page, per_page = sought.filters["page"], sought.filters["per_page"]
+        return link_header(f"/{self.resource.plural}", sought.named, page, per_page, pages)

@@ -18,7 +18,7 @@ from schemas.resource import Resource
 def register(app: Flask, resource: Resource, admission: Admission, reading: Reading, changing: Changing) -> None:
     """Adds the routes of a resource."""
     for operation in OPERATIONS:
-        rule = operation.path(resource).replace("{id}", "<key:key>")
+        rule = operation.path(resource).replace("{id}", "<key:id>")
         perform = getattr(changing if operation.writes else reading, operation.name)
         view = _view(operation, operation.label(resource), admission, perform)
         app.add_url_rule(rule, operation.label(resource), view, methods=[operation.http_method])
@@ -31,7 +31,7 @@ def _view(
         current().operation = label
         with admission.place():
             try:
-                return perform(operation, **arguments)
+                return perform(operation, *arguments.values())
             except RecordNotFound as error:
                 raise error if operation.on_record else _without_record(error) from error
 

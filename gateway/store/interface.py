@@ -45,6 +45,8 @@ class Add(NamedTuple):
 
 
 Write = Put | Delete | Add
+Batch = tuple[Sequence[Check], Sequence[Write]]
+"""What `Store.apply` takes, to be handed on."""
 
 
 class Applied(NamedTuple):

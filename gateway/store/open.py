@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
+from gateway.store import embedded, redis
+from gateway.store.doubts import Doubt
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Store
 from gateway.store.redis import RedisStore
-from gateway.store.redis.address import SCHEMES
+from gateway.store.redis.address import SCHEMES, read_address
 
 
 def open_store(
@@ -29,6 +31,25 @@ def open_store(
         return RedisStore(url, name, timeout_s=0.25 if durable else 0.05)
     path = os.path.join(_folder(url), name)
     return EmbeddedStore(path, bound_bytes, durable=durable, evict=evict, on_damage=on_damage)
+
+
+def place_of(url: str) -> str:
+    """Where the stores are, for people: no password in it. Raises `ValueError` as `open_store` does."""
+    return read_address(url).text if not is_local(url) else os.path.abspath(_folder(url))
+
+
+def examine(url: str) -> list[Doubt]:
+    """Looks at the place itself, once, and leaves nothing open there.
+
+    Raises `OSError` when a folder cannot be written, `StoreError` when a server does not answer, `ValueError` as
+    `open_store` does.
+    """
+    return embedded.examine(_folder(url)) if is_local(url) else redis.examine(url)
+
+
+def is_local(url: str) -> bool:
+    """Whether reading the store takes no round trip to a server."""
+    return urlsplit(url).scheme not in SCHEMES
 
 
 def _folder(url: str) -> str:

@@ -70,6 +70,13 @@ def admit(circuit: Circuit, now_s: float) -> Admission:
     return Admission.TRY
 
 
+def phase(circuit: Circuit, now_s: float) -> str:
+    """`closed`, `open`, or `half_open` when a call tries or may try."""
+    if circuit.opened_at_s is None:
+        return "closed"
+    return "open" if now_s < circuit.opened_at_s + circuit.open_s else "half_open"
+
+
 def wait_s(circuit: Circuit, now_s: float) -> float:
     """How long a refused call would have to wait, in seconds."""
     until_s = (circuit.opened_at_s or now_s) + circuit.open_s

@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from gateway.deadline import Deadline
 from gateway.errors import Overloaded
+from gateway.telemetry.metrics import Counter, Gauge
 from gateway.upstream.codec import Element
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call
 
 
 class Bulkhead:
-    """At most `in_flight_max` at a time; who comes later waits at most `wait_s` seconds, and not past its deadline."""
+    """At most `in_flight_max` at a time; who comes later waits at most `wait_s` seconds, and not past its deadline.
 
-    def __init__(self, in_flight_max: int, wait_s: float) -> None:
+    `refused` counts those who waited in vain, `waiting` shows those who wait.
+    """
+
+    def __init__(
+        self, in_flight_max: int, wait_s: float, refused: Counter | None = None, waiting: Gauge | None = None
+    ) -> None:
         self._places = threading.Semaphore(in_flight_max)
         self._wait_s = wait_s
+        self._refused = refused
+        self._waiting = waiting
 
     @contextmanager
     def place(self, deadline: Deadline | None = None) -> Iterator[None]:
         """A place, for as long as the block lasts. Raises `Overloaded` when none gets free in time."""
         left_s = self._wait_s if deadline is None else min(self._wait_s, deadline.remaining_s())
-        if not self._places.acquire(timeout=left_s):
+        if not (self._places.acquire(blocking=False) or self._wait(left_s)):
+            if self._refused is not None:
+                self._refused.inc()
             raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
         try:
             yield
         finally:
             self._places.release()
+
+    def _wait(self, left_s: float) -> bool:
+        """Whether a place got free in time."""
+        with nullcontext() if self._waiting is None else self._waiting.track_inprogress():
+            return self._places.acquire(timeout=left_s)
 
     def around(self, remote: Remote) -> Remote:
         """The remote procedure call, made in a place."""

@@ -6,8 +6,10 @@ as lists. It never refuses a record because of a value: what cannot be read is N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from lxml.etree import _Element
@@ -21,7 +23,11 @@ Reader = Callable[[dict[str, Any], Element], None]
 Writer = Callable[[Any], str]
 
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord("\r"): "&#13;"}
-_TAGS_REMEMBERED = 1000
+_CHILDREN_AT_ONCE = 500
+"""No record has so many; of a hostile answer with millions, not all are to be objects at the same time."""
+
+_SHAPES_REMEMBERED = 500
+_SHAPE_CHARACTERS_MAX = 20_000
 
 
 def escape(text: str) -> str:
@@ -31,21 +37,31 @@ def escape(text: str) -> str:
 
 def local_name(tag: object) -> str:
     """The name of an element without its namespace: answers come with it, without it, or with a prefix."""
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _without_namespace(tag) if isinstance(tag, str) else ""
+
+
+@functools.lru_cache(maxsize=500)
+def _without_namespace(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 class Codec:
     """Encodes and decodes the records of one resource.
 
-    `zone` is the upstream's. `on_unknown` is told the name of each element that the declaration does not know; such
-    elements are never an error.
+    `zone` is the upstream's. `on_unknown` is told the name of each element that the declaration does not know,
+    `on_missing` of each that it expects in every record and that a record lacks; neither is ever an error.
     """
 
-    def __init__(self, resource: Resource, zone: ZoneInfo, on_unknown: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        zone: ZoneInfo,
+        on_unknown: Callable[[str], None],
+        on_missing: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._zone = zone
-        self._on_unknown = on_unknown
         self._writers = dict(self._compile_writers(resource.schema))
-        self._table = _Table(resource.schema, zone, on_unknown, resource.record.known_elements)
+        self._table = _Table(resource.schema, zone, on_unknown, on_missing, resource.record.known_elements)
 
     def encode(self, values: Mapping[str, Any], *, clear: bool) -> str:
         """The XML of the named fields, in the order of the declaration.
@@ -106,46 +122,102 @@ def _many_writer(field: Many, members: Mapping[str, Writer]) -> Writer:
     return write
 
 
+class _Place(NamedTuple):
+    """Where the plain text of an element goes: into the record (`part` 0) or its group of that number."""
+
+    part: int
+    name: str
+
+
+class _Shape(NamedTuple):
+    """What to do with children whose tags are these, by their positions; and which names stand out."""
+
+    texts: Sequence[tuple[int, Sequence[tuple[int, str]]]]
+    readers: Sequence[tuple[int, Reader]]
+    unknown: Sequence[str]
+    missing: Sequence[str]
+
+
 class _Table:
-    """What to do with each child of an element, looked up by its tag."""
+    """What to do with the children of an element: by the name of each, worked out once for each sequence of tags."""
 
     def __init__(
-        self, schema: Schema, zone: ZoneInfo, on_unknown: Callable[[str], None], ignored: frozenset[str] = frozenset()
+        self,
+        schema: Schema,
+        zone: ZoneInfo,
+        on_unknown: Callable[[str], None],
+        on_missing: Callable[[str], None] | None = None,
+        ignored: frozenset[str] = frozenset(),
     ) -> None:
         self._zone = zone
         self._on_unknown = on_unknown
-        self._by_name: dict[str, Reader] = dict.fromkeys(ignored, _ignore)
-        self._by_tag: dict[object, Reader] = {}
+        self._on_missing = on_missing
+        self._by_name: dict[str, Reader | _Place] = dict.fromkeys(ignored, _ignore)
+        self._expected: Sequence[str] = ()
+        self._shapes: dict[tuple[object, ...], _Shape] = {}
         self._blank: dict[str, Any] = {}
         self._groups: list[tuple[str, dict[str, Any]]] = []
         self._lists: list[str] = []
         for name, field in schema.dump_fields.items():
             self._compile(name, field)
 
-    def read(self, element: Element) -> dict[str, Any]:
-        record = self.blank()
-        by_tag = self._by_tag
-        for child in element:
-            (by_tag.get(child.tag) or self._learn(child.tag))(record, child)
-        return record
+    def read(self, element: Element | list[Element]) -> dict[str, Any]:
+        parts, missing, children = self._blank_parts(), self._expected, iter(element)
+        while some := list(islice(children, _CHILDREN_AT_ONCE)):
+            lacking = self._read_some(parts, some)
+            missing = lacking if missing is self._expected else [name for name in missing if name in lacking]
+        if self._on_missing is not None:
+            for name in missing:
+                self._on_missing(name)
+        return parts[0]
+
+    def _read_some(self, parts: list[dict[str, Any]], children: list[Element]) -> Sequence[str]:
+        """Tells which of the expected names are not among these children."""
+        tags = tuple([child.tag for child in children])
+        texts, readers, unknown, missing = self._shapes.get(tags) or self._learn(tags)
+        for part, fields in texts:
+            values = parts[part]
+            for at, name in fields:
+                if text := children[at].text:
+                    values[name] = text
+        for at, reader in readers:
+            reader(parts[0], children[at])
+        for name in unknown:
+            self._on_unknown(name)
+        return missing
 
     def blank(self) -> dict[str, Any]:
         """A record with every key and no value."""
+        return self._blank_parts()[0]
+
+    def _blank_parts(self) -> list[dict[str, Any]]:
+        """A record with every key and no value, and then its groups."""
         record = self._blank.copy()
+        parts = [record]
         for name, members in self._groups:
-            record[name] = members.copy()
+            record[name] = group = members.copy()
+            parts.append(group)
         for name in self._lists:
             record[name] = []
-        return record
+        return parts
 
-    def _learn(self, tag: object) -> Reader:
-        name = local_name(tag)
-        if (reader := self._by_name.get(name)) is None:
-            self._on_unknown(name)
-            return _ignore
-        if len(self._by_tag) < _TAGS_REMEMBERED:
-            self._by_tag[tag] = reader
-        return reader
+    def _learn(self, tags: tuple[object, ...]) -> _Shape:
+        """Plain texts come first: what else writes to their places only fills what is empty."""
+        names = [local_name(tag) for tag in tags]
+        texts: dict[int, list[tuple[int, str]]] = {}
+        readers = []
+        for at, name in enumerate(names):
+            match self._by_name.get(name, _ignore):
+                case _Place(part, field):
+                    texts.setdefault(part, []).append((at, field))
+                case reader if reader is not _ignore:
+                    readers.append((at, reader))
+        unknown = [name for name in names if name not in self._by_name]
+        shape = _Shape(list(texts.items()), readers, unknown, [name for name in self._expected if name not in names])
+        length = sum(len(str(tag)) for tag in tags)
+        if len(self._shapes) < _SHAPES_REMEMBERED and length <= _SHAPE_CHARACTERS_MAX:
+            self._shapes[tags] = shape
+        return shape
 
     def _compile(self, name: str, field: object) -> None:
         self._blank[name] = None
@@ -156,9 +228,14 @@ class _Table:
         elif isinstance(field, Many):
             self._compile_many(name, field)
 
+    def _expect(self, element: str, reader: Reader | _Place) -> None:
+        self._by_name[element] = reader
+        self._expected = (*self._expected, element)
+
     def _compile_leaf(self, name: str, field: Leaf) -> None:
         if _is_child(field):
-            self._by_name[field.element or name] = _leaf_reader(name, field, self._zone)
+            place = _Place(0, name) if _is_plain(field) else _leaf_reader(name, field, self._zone)
+            self._expect(field.element or name, place)
 
     def _compile_group(self, name: str, field: Group) -> None:
         leaves = dict(_leaves(field.schema))
@@ -167,10 +244,12 @@ class _Table:
             field.prefix + (leaf.element or member): _leaf_reader(member, leaf, self._zone)
             for member, leaf in leaves.items()
         }
-        if field.element is None:
-            self._by_name |= {element: _inside(name, reader) for element, reader in readers.items()}
+        if field.element is not None:
+            self._expect(field.element, _container_reader(name, readers, self._on_unknown))
         else:
-            self._by_name[field.element] = _container_reader(name, readers, self._on_unknown)
+            part = len(self._groups)
+            for (element, reader), (member, leaf) in zip(readers.items(), leaves.items(), strict=True):
+                self._expect(element, _Place(part, member) if _is_plain(leaf) else _inside(name, reader))
         for member, leaf in leaves.items():
             if leaf.fallback:
                 self._by_name[leaf.fallback] = _inside(name, _leaf_reader(member, leaf, self._zone, weak=True))
@@ -188,7 +267,7 @@ class _Table:
             if element.text and not record[name]:
                 record[name] = [item(element)]
 
-        self._by_name[field.element] = read
+        self._expect(field.element, read)
         if field.fallback:
             self._by_name[field.fallback] = read_fallback
 
@@ -200,6 +279,11 @@ def _leaves(schema: Schema) -> list[tuple[str, Leaf]]:
 def _is_child(leaf: Leaf) -> bool:
     """Whether an element carries the value, not the text or an attribute of the item's own."""
     return not (leaf.own_text or leaf.xml_attribute)
+
+
+def _is_plain(leaf: Leaf) -> bool:
+    """Whether a text is its own value."""
+    return type(leaf).from_text is Leaf.from_text
 
 
 def _ignore(record: dict[str, Any], element: Element) -> None:
@@ -272,7 +356,7 @@ def _item_reader(
     attributes = [(name, leaf, leaf.xml_attribute) for name, leaf in leaves if leaf.xml_attribute]
 
     def read(element: Element | list[Element]) -> dict[str, Any]:
-        record = table.read(element)  # type: ignore[arg-type]
+        record = table.read(element) if len(element) else table.blank()
         if isinstance(element, list):
             return record
         for name, leaf in own:

@@ -13,6 +13,7 @@ from gateway.deadline import Deadline
 from gateway.errors import ActionRefused, FieldError, FieldsRejected, GarbledAnswer, RecordNotFound, UpstreamError
 from gateway.secret import Secret
 from gateway.telemetry import Drift
+from gateway.telemetry.tally import Tally
 from gateway.upstream.codec import Codec, Element, escape, local_name
 from gateway.upstream.protocol import envelope
 from gateway.upstream.remote import Remote
@@ -27,15 +28,16 @@ _KEY = Identifier()
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """On whose behalf calls are made: with which token, until when, and which headers trace them.
+    """On whose behalf calls are made: with which token, until when, and which headers and trace go with them.
 
-    `once`: no call is to be sent again, whatever comes of it.
+    `once`: no call is to be sent again, whatever comes of it. `tally` counts the calls.
     """
 
     token: Secret
     deadline: Deadline
     headers: Mapping[str, str] = field(default_factory=dict)
     once: bool = False
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class FreshBooks:
     def __init__(self, remote: Remote, resources: Sequence[Resource], zone: ZoneInfo, drift: Drift) -> None:
         self._remote = remote
         self._zone = zone
-        self._codecs = {resource.name: Codec(resource, zone, drift.reporter(resource.name)) for resource in resources}
+        self._codecs = {
+            one.name: Codec(one, zone, drift.reporter(one.name), drift.missing_reporter(one.name)) for one in resources
+        }
 
     def create(self, resource: Resource, values: Mapping[str, Any], errand: Errand) -> int:
         """Creates a record from loaded values and returns its id."""
@@ -161,7 +165,7 @@ class FreshBooks:
     def _call(self, method: str, content: str, errand: Errand, repeat: Repeat) -> Element:
         body = envelope(method, content)
         repeat = Repeat.NEVER if errand.once else repeat
-        return self._remote(Call(method, body, errand.token, errand.deadline, repeat, errand.headers))
+        return self._remote(Call(method, body, errand.token, errand.deadline, repeat, errand.headers, errand.tally))
 
 
 def _is_past_the_end(container: Element, page: int) -> bool:

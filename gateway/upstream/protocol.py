@@ -83,9 +83,18 @@ def _is_plain(body: bytes) -> bool:
     """Whether there is nothing but elements and text, in an encoding that has ASCII's bytes.
 
     Only then libxml2 may drop the blanks between elements, which halves the cost of a page: before CDATA, a comment or
-    a processing instruction it would take the first blanks of a text for such.
+    a processing instruction it would take the first blanks of a text for such. Single bytes are looked for first,
+    because that is ten times as fast and mostly enough.
     """
-    return b"<!" not in body and body.count(b"<?") == body.count(b"<?xml ") and b"\0" not in body
+    return (b"!" not in body or b"<!" not in body) and not _has_instructions(body) and b"\0" not in body
+
+
+def _has_instructions(body: bytes) -> bool:
+    """Whether there are processing instructions beside the XML declaration."""
+    marks_total = body.count(b"?")
+    if marks_total == 0 or (marks_total == 2 and body.startswith(b"<?xml ")):
+        return False
+    return body.count(b"<?") != body.count(b"<?xml ")
 
 
 def _parser(*, drop_blanks: bool) -> etree.XMLParser:

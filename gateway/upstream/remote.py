@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
+from gateway.telemetry.spans import Spans, Time
+from gateway.trace import Trace
 from gateway.upstream.codec import Element
 from gateway.upstream.protocol import read_answer
 from gateway.upstream.transport import Call, Transport
@@ -30,14 +33,17 @@ def over(transport: Transport) -> Remote:
     return remote
 
 
-def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
-    """Counts each call by method and outcome, times it, and logs it at level debug."""
+def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = None) -> Remote:
+    """Makes each call a span of its request's trace, counts it by method and outcome, times it, and logs it at level
+    debug. `spans` are told of each; None: nobody collects traces."""
 
     def call_measured(call: Call) -> Element:
+        span = call.tally.trace.child()
         started_s = time.monotonic()
         outcome = RpcOutcome.UNKNOWN
+        metrics.upstream_in_flight.inc()
         try:
-            element = remote(call)
+            element = remote(replace(call, headers={**call.headers, **span.headers()}))
             outcome = RpcOutcome.OK
             return element
         except UpstreamError as error:
@@ -45,9 +51,22 @@ def measured(remote: Remote, metrics: Metrics, log: Log) -> Remote:
             raise
         finally:
             duration_s = time.monotonic() - started_s
+            metrics.upstream_in_flight.dec()
             metrics.upstream_calls.labels(call.method, outcome.value).inc()
             metrics.upstream_seconds.labels(call.method).observe(duration_s)
+            call.tally.add(duration_s)
+            if spans is not None:
+                _tell(spans, span, call.method, outcome, Time(started_s, duration_s))
+            ids = {"trace_id": span.trace_id, "span_id": span.span_id}
             duration_ms = round(duration_s * 1000, 3)
-            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms)
+            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms, **ids)
 
     return call_measured
+
+
+def _tell(spans: Spans, span: Trace, method: str, outcome: RpcOutcome, taken: Time) -> None:
+    failed = outcome is not RpcOutcome.OK
+    facts = {"rpc.method": method, "gateway.outcome": outcome.value}
+    if failed:
+        facts["error.type"] = outcome.value
+    spans.called(span, method, taken, facts, failed=failed)

@@ -1,7 +1,9 @@
 """Bytes to the upstream and back: one pool of connections per process behind the interface of requests.
 
-requests brings the request and the adapter's interface; the connections are ours, because a total deadline and the
-difference between "never sent" and "maybe applied" are below what its own adapter shows.
+requests brings the request, the response and the adapter's interface; the connections are ours, because a total
+deadline and the difference between "never sent" and "maybe applied" are below what its own adapter shows. The adapter
+is asked directly: what a `Session` would add to it, redirects, cookies, proxies and hooks, must not happen here, and
+costs more than the rest of the call.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
-from requests import PreparedRequest, Request, Response, Session
+from requests import PreparedRequest, Request, Response
 from requests.adapters import BaseAdapter
 
 from gateway.deadline import Deadline
 from gateway.errors import AnswerLost, NotSent
 from gateway.secret import Secret
+from gateway.telemetry.tally import Tally
 from gateway.upstream.connection import Connection, Origin, Resolver
 from gateway.upstream.protocol import Answer
 
@@ -33,7 +36,7 @@ IDLE_FOR_WRITES_S = 1.0
 repeated, so writes take only connections too young for that."""
 
 
-_PLAIN_LINE = re.compile("[\x20-\x7e]+")
+_HEAD = re.compile("(?:[\x20-\x7e]+\r\n)+")
 
 
 class Repeat(Enum):
@@ -48,7 +51,8 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing."""
+    """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing,
+    `tally` counts what the caller's request cost."""
 
     method: str
     body: bytes = field(repr=False)
@@ -56,17 +60,11 @@ class Call:
     deadline: Deadline
     repeat: Repeat
     headers: Mapping[str, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally, repr=False)
 
 
 Transport = Callable[[Call], Answer]
 """Sends a call. Raises `NotSent`, `AnswerLost`, `DeadlinePassed` or `GarbledAnswer`."""
-
-
-class _Session(Session):
-    """A session that never looks at where a redirect leads: `Session` parses the address even when not following."""
-
-    def get_redirect_target(self, resp: Response) -> str | None:
-        return None
 
 
 class HttpTransport:
@@ -80,31 +78,36 @@ class HttpTransport:
     def __init__(
         self, url: str, *, answer_bytes_max: int, idle_connections_max: int, ca_file: str | None = None
     ) -> None:
-        self._session = _Session()
-        self._session.trust_env = False
         headers = {
             "Content-Type": "application/xml; charset=utf-8",
             "Accept": "application/xml",
             "Accept-Encoding": "identity",
             "User-Agent": "freshbooks-gateway",
         }
-        self._template = Request("POST", url, headers=headers).prepare()
-        prepared = self._template.url or ""
-        self._session.mount(prepared, PooledAdapter(prepared, answer_bytes_max, idle_connections_max, ca_file))
+        template = Request("POST", url, headers=headers).prepare()
+        self._url = template.url or ""
+        self._headers = headers
+        self._adapter = PooledAdapter(self._url, answer_bytes_max, idle_connections_max, ca_file)
 
     def __call__(self, call: Call) -> Answer:
-        request = self._template.copy()
-        request.headers.update(call.headers)
-        request.headers["Authorization"] = _basic(call.token)
-        request.headers["Content-Length"] = str(len(call.body))
-        request.body = call.body
-        limits: Any = Limits(call.deadline, call.repeat is Repeat.READ)
-        response = self._session.send(request, timeout=limits, allow_redirects=False)
+        response = self._adapter.send(self._request(call), timeout=Limits(call.deadline, call.repeat is Repeat.READ))
         framed = not isinstance(response, UnframedResponse)
         return Answer(response.status_code, response.headers, response.content, framed)
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
+
+    def _request(self, call: Call) -> PreparedRequest:
+        """What `Request.prepare` would make of it; preparing anew each time would parse the address again."""
+        request = PreparedRequest()
+        request.method, request.url, request.body = "POST", self._url, call.body
+        request.headers = {  # type: ignore[assignment]  # a plain dict: nobody looks a header up on its way
+            **self._headers,
+            **call.headers,
+            "Authorization": _basic(call.token),
+            "Content-Length": str(len(call.body)),
+        }
+        return request
 
 
 def _basic(token: Secret) -> str:
@@ -212,10 +215,11 @@ class PooledAdapter(BaseAdapter):
         return None
 
     def _wire_format(self, request: PreparedRequest) -> bytes:
-        lines = [f"{request.method} {request.path_url} HTTP/1.1", f"Host: {self._host}"]
         headers: dict[str, str] = dict(request.headers)  # type: ignore[arg-type]
+        lines = [f"{request.method} {request.path_url} HTTP/1.1", f"Host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        if not all(map(_PLAIN_LINE.fullmatch, lines)):
+        head = "\r\n".join([*lines, ""])
+        if not _HEAD.fullmatch(head) or head.count("\r\n") != len(lines):
             raise ValueError("A request header holds what a header cannot carry.")
         body = request.body if isinstance(request.body, bytes) else b""
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+        return b"%b\r\n%b" % (head.encode("ascii"), body)

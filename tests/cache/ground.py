@@ -47,9 +47,16 @@ class Clock:
 class Gate:
     """Where one batch waits."""
 
-    def __init__(self, prefix: bytes) -> None:
+    def __init__(self, prefix: bytes, when: Callable[[Write], bool] | None) -> None:
         self.prefix = prefix
+        self._when = when
         self.reached, self.opened = threading.Event(), threading.Event()
+
+    def holds(self, checks: Sequence[Check], writes: Sequence[Write]) -> bool:
+        """Whether this is the batch that is to wait."""
+        when = self._when
+        touching = [*checks, *writes] if when is None else [one for one in writes if when(one)]
+        return any(one.key.startswith(self.prefix) for one in touching)
 
 
 class WatchedStore:
@@ -61,6 +68,7 @@ class WatchedStore:
         self._asked: set[tuple[int, bytes]] = set()
         self._writes: Counter[bytes] = Counter()
         self._deletions: Counter[bytes] = Counter()
+        self._batches_total = 0
         self._gate: Gate | None = None
         self.is_down = False
 
@@ -75,10 +83,11 @@ class WatchedStore:
     def apply(self, checks: Sequence[Check], writes: Sequence[Write]) -> Applied | None:
         keys = [one.key for one in (*checks, *writes)]
         self._note(keys)
-        self._wait_if_held(keys)
+        self._wait_if_held(checks, writes)
         applied = self._store.apply(checks, writes)
         if applied is not None:
             with self._changed:
+                self._batches_total += 1
                 self._writes.update(_kind(one.key) for one in writes)
                 self._deletions.update(_kind(one.key) for one in writes if isinstance(one, Delete))
                 self._changed.notify_all()
@@ -105,17 +114,27 @@ class WatchedStore:
             seen = self._writes[prefix]
             assert self._changed.wait_for(lambda: self._writes[prefix] > seen, SAFETY_S), "nobody wrote"
 
-    def hold_next(self, prefix: bytes) -> Gate:
-        """The next batch that touches a key that begins so waits."""
-        self._gate = Gate(prefix)
+    def hold_next(self, prefix: bytes, when: Callable[[Write], bool] | None = None) -> Gate:
+        """The next batch that touches a key that begins so waits; with `when` the next with such a write to one."""
+        self._gate = Gate(prefix, when)
         return self._gate
 
-    def _wait_if_held(self, keys: Sequence[bytes]) -> None:
+    def batches_total(self) -> int:
+        """How many batches have been applied."""
+        with self._changed:
+            return self._batches_total
+
+    def _wait_if_held(self, checks: Sequence[Check], writes: Sequence[Write]) -> None:
         gate = self._gate
-        if gate is not None and any(key.startswith(gate.prefix) for key in keys):
+        if gate is not None and gate.holds(checks, writes):
             self._gate = None
             gate.reached.set()
             assert gate.opened.wait(SAFETY_S)
+
+    def keys_asked(self) -> list[bytes]:
+        """Every key that was asked for so far."""
+        with self._changed:
+            return sorted({key for _, key in self._asked})
 
     def watch_anew(self) -> None:
         """Forgets who has asked so far."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.cache import EARLY_SHARE, JITTER
+from gateway.policy.cache import EARLY_SHARE
+from gateway.policy.keeping import JITTER
 from simulator.server import Simulator
 from tests.cache.ground import SAFETY_S, TTL_S, FolderGround, Ground, ahead, body, cache_status, events, gateway_on
 from tests.support.gateway import Caller

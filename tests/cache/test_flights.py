@@ -18,7 +18,8 @@ import pytest
 from gateway.deadline import Deadline
 from gateway.errors import AnswerLost, DeadlinePassed, Fault, RecordNotFound, UpstreamError
 from gateway.policy.copies import Content, content_of
-from gateway.policy.flights import Flights
+from gateway.policy.flights import Flights, lease_key
+from gateway.store.interface import Batch, Delete, Put, Write
 from simulator.server import Simulator
 from tests.cache.ground import ON_BOTH_STORES, SAFETY_S, Ground, ahead, asked, body, cache_status, refusal
 from tests.support.gateway import Caller
@@ -158,6 +159,122 @@ def test_who_comes_just_after_the_landing_asks_no_more(
         assert cache_status(answer) == {"fwd": "uri-miss", "collapsed": True}
 
 
+def announces(write: Write) -> bool:
+    """Whether it marks the lease of a flight: somebody waits."""
+    return isinstance(write, Put) and write.key.startswith(b"flight:") and write.value[:1] == b"+"
+
+
+def lands(write: Write) -> bool:
+    """Whether it ends a flight."""
+    return isinstance(write, Delete) and write.key.startswith(b"flight:")
+
+
+@ON_BOTH_STORES
+@pytest.mark.parametrize("path, status", [("/clients/13", 200), ("/clients?per_page=5", 200), ("/clients/4711", 404)])
+def test_the_flight_lands_just_before_somebody_would_say_that_it_waits(
+    simulator: Simulator, ground: Ground, make: Callable[..., Caller], path: str, status: int
+) -> None:
+    """It finds what was kept, at once, and does not ask upstream."""
+    hold_reads(simulator, times=1)
+    leader = ahead(make(), "GET", path)
+    simulator.gates.wait("reads")
+    gate = ground.cache.hold_next(b"flight:", announces)
+    late = ahead(make(), "GET", path)
+    assert gate.reached.wait(SAFETY_S)
+    simulator.gates.open("reads")
+    assert leader.result(SAFETY_S).status_code == status
+    gate.opened.set()
+    assert late.result(SAFETY_S).status_code == status
+    assert len(simulator.ledger.calls()) == 1
+
+
+@ON_BOTH_STORES
+@pytest.mark.parametrize("path, status", [("/clients/13", 200), ("/clients?per_page=5", 200), ("/clients/4711", 404)])
+def test_somebody_says_that_it_waits_just_before_the_flight_lands(
+    simulator: Simulator, ground: Ground, make: Callable[..., Caller], path: str, status: int
+) -> None:
+    """The leader notices, keeps what it got all the same, and tells."""
+    hold_reads(simulator, times=1)
+    leader = ahead(make(), "GET", path)
+    simulator.gates.wait("reads")
+    gate = ground.cache.hold_next(b"flight:", lands)
+    simulator.gates.open("reads")
+    assert gate.reached.wait(SAFETY_S)
+    ground.cache.watch_anew()
+    follower = ahead(make(), "GET", path)
+    ground.cache.wait_for(b"landed:", 1)
+    gate.opened.set()
+    answers = [leader.result(SAFETY_S), follower.result(SAFETY_S)]
+    assert [one.status_code for one in answers] == [status] * 2
+    if status == 200:
+        assert [sorted(cache_status(one)) for one in answers] == [["fwd", "stored"], ["collapsed", "fwd"]]
+    assert make().get(path).status_code == status
+    assert len(simulator.ledger.calls()) == 1
+
+
+@ON_BOTH_STORES
+def test_somebody_says_that_it_waits_just_before_a_flight_ends_with_nothing_to_keep(
+    simulator: Simulator, ground: Ground, make: Callable[..., Caller]
+) -> None:
+    """The leader notices that too, and tells what it ended with: nobody asks again for that."""
+    simulator.faults.add("html_page", methods=["client.get"], times=1)
+    gate = ground.cache.hold_next(b"flight:", lands)
+    leader = ahead(make(), "GET", "/clients/13")
+    assert gate.reached.wait(SAFETY_S)
+    ground.cache.watch_anew()
+    follower = ahead(make(), "GET", "/clients/13")
+    ground.cache.wait_for(b"landed:", 1)
+    gate.opened.set()
+    for answer in (leader, follower):
+        refusal(answer.result(SAFETY_S), 502, "upstream_garbled")
+    assert len(simulator.ledger.calls()) == 1
+
+
+@ON_BOTH_STORES
+def test_a_flight_that_fails_with_nobody_waiting_is_in_nobodys_way(
+    simulator: Simulator, ground: Ground, make: Callable[..., Caller]
+) -> None:
+    """Its lease is gone with it: the next to ask takes off at once."""
+    simulator.faults.add("html_page", methods=["client.get"], times=1)
+    ground.cache.watch_anew()
+    assert make().get("/clients/13").status_code == 502
+    leases = [key for key in ground.cache.keys_asked() if key.startswith(b"flight:")]
+    assert ground.stores.cache.get_many(leases) == [None]
+    assert cache_status(make().get("/clients/13")) == {"fwd": "uri-miss", "stored": True}
+
+
+@ON_BOTH_STORES
+@pytest.mark.parametrize("path", ["/clients/13", "/clients?per_page=100"])
+def test_a_write_that_begins_between_the_look_and_the_take_off_sends_everybody_alone(
+    simulator: Simulator, ground: Ground, make: Callable[..., Caller], path: str
+) -> None:
+    """The batch of the take-off fails, and what is fetched during the write is not kept."""
+    reader, writer = make(), make()
+    reader.get("/clients/14")
+    ended = ground.cache.deletions_of(b"flight:")
+    gate = ground.cache.hold_next(b"flight:")
+    read = ahead(reader, "GET", path)
+    assert gate.reached.wait(SAFETY_S)
+    simulator.faults.add("gate", gate="write", methods=["client.update"], times=1)
+    write = ahead(writer, "PATCH", "/clients/13", json={"notes": "new"}, headers=MINIMAL)
+    simulator.gates.wait("write")
+    gate.opened.set()
+    assert "stored" not in cache_status(read.result(SAFETY_S))
+    assert ground.cache.deletions_of(b"flight:") == ended, "there was a flight"
+    simulator.gates.open("write")
+    assert write.result(SAFETY_S).status_code == 204
+    assert b'"notes":"new"' in reader.get(path).get_data()
+
+
+@ON_BOTH_STORES
+@pytest.mark.parametrize("path", ["/clients/13", "/clients?per_page=100"])
+def test_a_miss_of_one_caller_costs_the_store_two_batches(ground: Ground, caller: Caller, path: str) -> None:
+    """One to take off, with the stamps that were absent, and one that keeps the content and ends the flight."""
+    before = ground.cache.batches_total()
+    assert cache_status(caller.get(path)) == {"fwd": "uri-miss", "stored": True}
+    assert ground.cache.batches_total() - before == 2
+
+
 def test_those_who_want_it_anew_do_not_join(simulator: Simulator, ground: Ground, caller: Caller) -> None:
     """`no-cache` and `no-store` ask for themselves."""
     simulator.faults.add("gate", gate="old", methods=["client.get"], times=1)
@@ -177,14 +294,31 @@ def test_without_a_store_everybody_asks(simulator: Simulator, ground: Ground, ca
 
 
 class Fetching:
-    """A fetch that waits until it is let go on, and counts."""
+    """A trip whose fetch waits until it is let go on, and counts. Nothing of it is kept."""
+
+    name = b"name"
 
     def __init__(self, outcome: Content | UpstreamError) -> None:
         self.began, self.may_end = threading.Semaphore(0), threading.Event()
         self.total = 0
         self._outcome = outcome
 
-    def __call__(self) -> Content:
+    def departure(self) -> Batch:
+        return [], []
+
+    def look_again(self) -> None:
+        return None
+
+    def arrival(self, end: Content | UpstreamError) -> None:
+        return None
+
+    def arrived(self, end: Content | UpstreamError, *, kept: bool) -> None:
+        assert not kept
+
+    def alone(self) -> Content:
+        return self.fetch()
+
+    def fetch(self) -> Content:
         self.total += 1
         self.began.release()
         assert self.may_end.wait(SAFETY_S)
@@ -201,9 +335,9 @@ def crowd() -> Iterator[ThreadPoolExecutor]:
 
 def board(crowd: ThreadPoolExecutor, flights: Flights, fetch: Fetching) -> list[Future[tuple[Content, bool]]]:
     """A leader that has taken off, and the others who ask."""
-    leader = crowd.submit(flights.share, b"name", Deadline.after(SAFETY_S), fetch)
+    leader = crowd.submit(flights.share, fetch, Deadline.after(SAFETY_S))
     assert fetch.began.acquire(timeout=SAFETY_S)
-    return [leader, *(crowd.submit(flights.share, b"name", Deadline.after(SAFETY_S), fetch) for _ in range(3))]
+    return [leader, *(crowd.submit(flights.share, fetch, Deadline.after(SAFETY_S)) for _ in range(3))]
 
 
 @ON_BOTH_STORES
@@ -247,14 +381,14 @@ def test_a_leader_that_died_is_replaced(ground: Ground, crowd: ThreadPoolExecuto
     """A lease that nobody renews ends after two seconds, and one of those who wait takes off."""
     fetch = Fetching(content_of({"id": 1}))
     flights = Flights(ground.stores.cache)
-    dead = flights.lease(b"name")
-    assert dead.acquire(b"dead", 2.0)
-    waiting = [crowd.submit(flights.share, b"name", Deadline.after(SAFETY_S), fetch) for _ in range(3)]
+    key = lease_key(fetch.name)
+    ground.stores.cache.apply([], [Put(key, b"-dead", 2.0)])
+    waiting = [crowd.submit(flights.share, fetch, Deadline.after(SAFETY_S)) for _ in range(3)]
     ground.cache.wait_for(b"landed:", 3)
     assert fetch.total == 0
     ground.pass_time(3)
     assert fetch.began.acquire(timeout=SAFETY_S)
-    ground.cache.wait_for(b"landed:" + (ground.stores.cache.get(dead.key) or b"?"), 2)
+    ground.cache.wait_for(b"landed:" + (ground.stores.cache.get(key) or b"??")[1:], 2)
     fetch.may_end.set()
     assert sorted(one.result(SAFETY_S)[1] for one in waiting) == [False, True, True]
 

@@ -350,5 +350,5 @@ def test_the_root_leads_to_the_documentation(caller: Caller) -> None:
 def test_the_probes_do_not_ask_the_upstream(caller: Caller, simulator: Simulator) -> None:
     """A sick upstream makes no sick gateway."""
     simulator.faults.add("refuse")
-    assert [json_of(caller.get(path)) for path in ("/livez", "/readyz")] == [{"status": "ok"}] * 2
+    assert [json_of(caller.get(path))["status"] for path in ("/livez", "/readyz")] == ["ok"] * 2
     assert_uncalled(simulator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -19,12 +20,17 @@ FACTS = {
     "level",
     "event",
     "request_id",
+    "trace_id",
+    "account",
     "method",
     "path",
     "operation",
     "status",
     "code",
     "outcome",
+    "cache",
+    "upstream_calls",
+    "upstream_ms",
     "duration_ms",
 }
 OPERATIONS = ["client.list", "client.create", "client.get", "client.patch", "client.replace", "client.delete"]
@@ -39,7 +45,11 @@ def test_a_request_is_one_line(caller: Caller, route: tuple[str, str], operation
     assert (line["event"], line["level"], line["request_id"]) == ("request", "info", "rid-1")
     assert (line["method"], line["path"], line["operation"]) == (*route, operation)
     assert (line["status"], line["code"], line["outcome"]) == (response.status_code, None, None)
-    assert 0 < line["duration_ms"] < 60_000
+    assert line["trace_id"] == response.headers["traceparent"][3:35]
+    assert re.fullmatch("[0-9a-f]{16}", line["account"])
+    assert line["cache"] == ("miss" if route[0] == "GET" else None)
+    assert line["upstream_calls"] == (2 if route[0] in ("POST", "PATCH", "PUT") else 1)
+    assert 0 < line["upstream_ms"] < line["duration_ms"] < 60_000
     assert datetime.fromisoformat(line["time"].replace("Z", "+00:00")).tzinfo is not None
     assert caller.log_stream.getvalue().count(b"\n") == 1
 
@@ -124,6 +134,22 @@ def test_a_path_cannot_forge_a_line(caller: Caller, path: str) -> None:
     assert len(line) < 3000
     assert json.loads(line)["event"] == "request"
     assert json.loads(line)["path"] == path[:300]
+
+
+def test_a_hit_says_so_and_cost_no_call(caller: Caller) -> None:
+    """A hit that finds nothing is a hit as well."""
+    for path in ("/clients/13", "/clients/9") * 2:
+        caller.get(path)
+    told = [(line["status"], line["cache"], line["upstream_calls"]) for line in caller.log()]
+    assert told == [(200, "miss", 1), (404, None, 1), (200, "hit", 0), (404, "hit", 0)]
+
+
+def test_lines_of_hits_may_be_left_out(make_gateway: MakeGateway) -> None:
+    """Those alone: a copy that is not there is an error, and a probe is no hit."""
+    caller = make_gateway(log_hits_share=0)
+    for path in ("/clients/13", "/clients/9", "/livez") * 2:
+        caller.get(path)
+    assert [line["path"] for line in caller.log()] == ["/clients/13", "/clients/9", "/livez", "/clients/9", "/livez"]
 
 
 def test_a_method_cannot_fill_the_log(caller: Caller) -> None:

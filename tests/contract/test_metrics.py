@@ -11,7 +11,7 @@ from simulator.server import Simulator
 from tests.contract.expectations import ROUTES, assert_uncalled, body_for
 from tests.support.gateway import Caller
 
-RECORD = "/clients/<key:key>"
+RECORD = "/clients/{id}"
 LABELS = [
     ("client.list", "/clients", "200"),
     ("client.create", "/clients", "201"),
@@ -68,7 +68,7 @@ def test_random_paths_and_methods_add_one_series(caller: Caller) -> None:
     counted = samples(caller, "gateway_requests_total")
     assert counted == {
         ("other", "unmatched", "404"): 100,
-        ("other", "/problems/<slug>", "404"): 50,
+        ("other", "/problems/{slug}", "404"): 50,
         ("other", "unmatched", "405"): 100,
     }
 
@@ -90,6 +90,12 @@ def test_unknown_elements_are_counted(caller: Caller, simulator: Simulator) -> N
     [(labels, count)] = samples(caller, "gateway_upstream_unknown_elements_total").items()
     assert labels == ("client",)
     assert count >= 2
+
+
+def test_missing_elements_are_counted(caller: Caller) -> None:
+    """A whole record lacks nothing, and the series is there before anything is missing."""
+    caller.get("/clients/13", headers={"Cache-Control": "no-cache"})
+    assert samples(caller, "gateway_upstream_missing_elements_total") == {("client",): 0}
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_the_page_has_what_was_promised_to_be_in_it() -> None:
         "A sick upstream still answers",
         "What HTTP says",
         "Conditional changes",
+        "Replaced without a failed request",
         LIMITS,
     ]
     assert len(promises()) > 30

@@ -11,10 +11,21 @@ from tests.support.document import check_response, committed_document
 
 EXAMPLES = committed_document().document["components"]["examples"]
 RECORD: dict[str, Any] = EXAMPLES["client.record"]["value"]
-FRAME = {"X-Request-Id": "abc", "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+FRAME = {
+    "X-Request-Id": "abc",
+    "traceparent": TRACE,
+    "Cache-Control": "private, no-cache",
+    "Vary": "Accept, Authorization",
+}
 CACHED = {"ETag": '"5f2a"', "Cache-Status": "gateway; hit; ttl=17", "Age": "13"}
 FOUND = {**FRAME, **CACHED, "Content-Type": "application/json"}
-REFUSED = {"X-Request-Id": "abc", "Cache-Control": "no-store", "Content-Type": "application/problem+json"}
+REFUSED = {
+    "X-Request-Id": "abc",
+    "traceparent": TRACE,
+    "Cache-Control": "no-store",
+    "Content-Type": "application/problem+json",
+}
 
 
 def _without(value: dict[str, Any], name: str) -> dict[str, Any]:

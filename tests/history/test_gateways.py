@@ -19,6 +19,9 @@ def test_nobody_reads_the_past(setup: Setup) -> None:
     assert verdict.hits_total > OPERATIONS_TOTAL / 10
     assert verdict.writes_total > OPERATIONS_TOTAL / 20
     counts = verdict.history.counts
+    if setup.balanced:
+        assert counts["replaced"] == 2
+        assert not [name for name in counts if name.startswith("status 5")], counts
     if setup.troubled:
         assert counts["kills"]
         assert counts["write unknown"]

@@ -1,4 +1,4 @@
-"""The recipe of the image, as far as it can be judged without building it."""
+"""The recipe of the image, as far as it can be judged without building it; tests/image builds it."""
 
 import json
 import re
@@ -11,8 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+DEFAULTS = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
 COPIED = [
-    source for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE) for source in line.split()[:-1]
+    re.sub(r"\$\{(\w+)\}", lambda name: DEFAULTS[name[1]], source)
+    for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
+    for source in line.split()[:-1]
 ]
 
 
@@ -32,14 +35,13 @@ def test_the_image_does_not_run_as_root() -> None:
 
 def test_the_base_is_pinned_to_an_exact_version() -> None:
     """`latest`, or a version that moves, would make two builds of one commit differ."""
-    bases = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
-    assert len(bases) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", bases[0])
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", DEFAULTS["BASE"])
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
 
 
 def test_packages_are_installed_by_hash_only() -> None:
     """The image holds what the lock names, or it is not built."""
-    installs = re.findall(r"pip install[^&\n]*", DOCKERFILE)
+    installs = re.findall(r"pip (?:--python \S+ )?install[^&\n]*", DOCKERFILE)
     assert installs
     assert all("--require-hashes" in install and "--no-cache-dir" in install for install in installs)
 

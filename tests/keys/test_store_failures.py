@@ -31,6 +31,7 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
     ("DELETE", JANE, {}),
 ]
 DONE = {"POST": 201, "PATCH": 200, "PUT": 200, "DELETE": 204}
+STORES = ("coordination", "records", "cache")
 PATIENCE_S = 30
 BOUND_S = 5.0
 """No answer takes longer, with a deadline of 60 s: the store has long been given up by then."""
@@ -105,6 +106,7 @@ class Broken:
         failure: Callable[..., tuple[str, Ending]],
     ) -> None:
         url, self.repair = failure(server, folder)
+        self.is_full = failure is full
         self.caller = make_gateway(store_url=url, upstream_deadline_s=60)
         if failure not in (down, no_folder):
             assert self.caller.delete("/clients/14", headers=with_key("before")).status_code == 204
@@ -155,9 +157,21 @@ def test_requests_without_a_key(broken: Broken) -> None:
 
 @each_broken
 def test_probes(broken: Broken) -> None:
-    """Say that the process lives and takes requests."""
-    for path in ("/livez", "/readyz", "/metrics"):
+    """Say that the process lives, and that requests should go elsewhere, unless the store only lacks room; and that
+    this is over when it is."""
+    for path in ("/livez", "/metrics"):
         assert broken.caller.get(path).status_code == 200
+    ready = send(broken.caller, ("GET", "/readyz", {}))
+    if ready.status_code != 200:
+        parts = refusal(ready, 503, "not_ready")["readiness"]
+        assert parts == {"draining": False, "store": dict.fromkeys(STORES, "down"), "upstream": "closed"}
+    broken.repair()
+    broken.repair = lambda: None
+    give_up_at = time.monotonic() + PATIENCE_S
+    while broken.caller.get("/readyz").status_code != 200:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+    assert (ready.status_code == 200) == broken.is_full
 
 
 @each_broken

@@ -1,4 +1,5 @@
-"""Keys among the workers of a real gunicorn, some of which are killed. Over both stores."""
+"""Keys among the workers of a real gunicorn, some of which are killed. Over both stores, and over two gateways behind
+nginx."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import psutil
 import pytest
 
 from simulator.server import Simulator
+from tests.deploy.balancer import Balancer
 from tests.keys.ground import count
 from tests.support.redis_server import RedisServer
 from tests.support.server import GatewayProcess
@@ -41,13 +45,21 @@ def simulator(upstream: Simulator) -> Simulator:
     return upstream
 
 
-@pytest.fixture(scope="module", params=["embedded", "redis"])
+@dataclass(frozen=True)
+class Served:
+    """How callers reach the gateways, and the processes that watch their workers."""
+
+    connect: Callable[[], http.client.HTTPConnection]
+    pids: Sequence[int]
+
+
+@pytest.fixture(scope="module", params=["embedded", "redis", "two behind nginx"])
 def gateway(
     request: pytest.FixtureRequest,
     upstream: Simulator,
     redis_server: RedisServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[GatewayProcess]:
+) -> Iterator[Served]:
     """Four workers with room for every caller, and times so short that a test can await them."""
     folder: Path = tmp_path_factory.mktemp("store")
     env = {
@@ -57,15 +69,22 @@ def gateway(
         "UPSTREAM_IN_FLIGHT_MAX": "128",
         "IDEMPOTENCY_SETTLE_S": "1",
         "GATEWAY_AUTH": "open",
-        "GATEWAY_WORKERS": "4",
+        "GATEWAY_WORKERS": "2" if request.param == "two behind nginx" else "4",
         "GATEWAY_THREADS": "128",
-        "STORE_URL": redis_server.url if request.param == "redis" else str(folder),
+        "STORE_URL": str(folder) if request.param == "embedded" else redis_server.url,
     }
-    with GatewayProcess(env) as running:
-        yield running
+    with ExitStack() as stack:
+        first = stack.enter_context(GatewayProcess(env))
+        if request.param != "two behind nginx":
+            yield Served(first.connect, [first.pid])
+            return
+        both = [first, stack.enter_context(GatewayProcess(env))]
+        folder = tmp_path_factory.mktemp("nginx")
+        balancer = stack.enter_context(Balancer(folder, [f"{one.host}:{one.port}" for one in both]))
+        yield Served(balancer.connect, [one.pid for one in both])
 
 
-def post(gateway: GatewayProcess, key: str) -> tuple[int, http.client.HTTPMessage, Any]:
+def post(gateway: Served, key: str) -> tuple[int, http.client.HTTPMessage, Any]:
     """Status, headers and JSON of a create that has the key in its address. Raises as `http.client` does."""
     connection = gateway.connect()
     try:
@@ -77,7 +96,7 @@ def post(gateway: GatewayProcess, key: str) -> tuple[int, http.client.HTTPMessag
         connection.close()
 
 
-def test_a_hundred_at_once_with_one_key(gateway: GatewayProcess, simulator: Simulator) -> None:
+def test_a_hundred_at_once_with_one_key(gateway: Served, simulator: Simulator) -> None:
     """One client, one id in every 201; the others are told that it is in flight, and get the answer later."""
     key = f"hundred-{id(gateway)}"
     start = threading.Barrier(CALLERS)
@@ -100,7 +119,7 @@ def test_a_hundred_at_once_with_one_key(gateway: GatewayProcess, simulator: Simu
         assert (status, headers["Idempotency-Replayed"], body["id"]) == (201, "true", made)
 
 
-def test_the_workers_are_killed_in_the_middle_of_creates(gateway: GatewayProcess, simulator: Simulator) -> None:
+def test_the_workers_are_killed_in_the_middle_of_creates(gateway: Served, simulator: Simulator) -> None:
     """Whether a create was committed by then, is so later, or never: one client, and its key ends in 201 with it."""
     committed, late, never = (f"{fate}-{id(gateway)}" for fate in ("committed", "late", "never"))
     with ThreadPoolExecutor(3) as pool:
@@ -110,7 +129,7 @@ def test_the_workers_are_killed_in_the_middle_of_creates(gateway: GatewayProcess
         orphans.append(send_to_gate(pool, gateway, simulator, never, "before_commit"))
         kill_workers(gateway)
         for orphan in orphans:
-            assert isinstance(orphan.exception(PATIENCE_S), OSError | http.client.HTTPException)
+            assert is_lost(orphan)
     for key in (committed, late, never):
         simulator.gates.open(key)
     assert simulator.ledger.wait_idle()
@@ -120,9 +139,7 @@ def test_the_workers_are_killed_in_the_middle_of_creates(gateway: GatewayProcess
     assert count(simulator, "client.create") == 4
 
 
-def send_to_gate(
-    pool: ThreadPoolExecutor, gateway: GatewayProcess, simulator: Simulator, key: str, point: str
-) -> Future[Any]:
+def send_to_gate(pool: ThreadPoolExecutor, gateway: Served, simulator: Simulator, key: str, point: str) -> Future[Any]:
     """A create that waits at a gate named like its key."""
     simulator.faults.add("gate", gate=key, point=point, methods=["client.create"], times=1)
     sent = pool.submit(post, gateway, key)
@@ -135,26 +152,33 @@ def made_by(key: str, simulator: Simulator) -> list[int]:
     return [one["client_id"] for one in simulator.store.dump() if one["email"] == f"{key}@engines.example"]
 
 
-def kill_workers(gateway: GatewayProcess) -> None:
-    for worker in psutil.Process(gateway.pid).children():
-        os.kill(worker.pid, signal.SIGKILL)
+def is_lost(orphan: Future[Any]) -> bool:
+    """No answer, or the balancer's that there was none."""
+    if isinstance(orphan.exception(PATIENCE_S), OSError | http.client.HTTPException):
+        return True
+    _, _, body = orphan.result()
+    return (body["code"], body["outcome"]) == ("no_gateway_answered", "unknown")
 
 
-def insist(gateway: GatewayProcess, key: str) -> Any:
+def kill_workers(gateway: Served) -> None:
+    for pid in gateway.pids:
+        for worker in psutil.Process(pid).children():
+            os.kill(worker.pid, signal.SIGKILL)
+
+
+def insist(gateway: Served, key: str) -> Any:
     """Sends the request again until it is answered with 201; before that it may only be in flight or in doubt."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         status, _, body = post_when_listened_to(gateway, key, give_up_at)
         if status == 201:
             return body
-        assert body["code"] in ("key_in_flight", "write_in_doubt"), body
+        assert body["code"] in ("key_in_flight", "write_in_doubt", "no_gateway_answered"), body
         time.sleep(0.2)
     raise AssertionError("the key never ended in 201")
 
 
-def post_when_listened_to(
-    gateway: GatewayProcess, key: str, give_up_at: float
-) -> tuple[int, http.client.HTTPMessage, Any]:
+def post_when_listened_to(gateway: Served, key: str, give_up_at: float) -> tuple[int, http.client.HTTPMessage, Any]:
     """New workers take a moment to start; a connection that a dead one had accepted breaks."""
     while True:
         try:

@@ -26,16 +26,18 @@ _POLL_S = 0.02
 class GatewayProcess:
     """`gunicorn -c gunicorn.conf.py 'app:create_app()'` for as long as the `with` block lasts.
 
-    `env` holds the settings, such as `UPSTREAM_URL`; the port is a free one unless `GATEWAY_BIND` is given, and the
-    store one of its own unless `STORE_URL` is. On the way
-    out it gets TERM, and it is an AssertionError when it does not end in `STOP_S` with exit code 0, or leaves a
-    process, a listening port or a temporary file behind.
+    `env` holds the settings, such as `UPSTREAM_URL`; the port is a free one unless `GATEWAY_BIND` is given, the store
+    one of its own unless `STORE_URL` is, and it does not drain unless `GATEWAY_DRAIN_S` is. On the way out it gets
+    TERM, and it is an AssertionError when it does not end in `STOP_S` with exit code 0, or leaves a process, a
+    listening port or a temporary file behind.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], *, awaited: int = 200) -> None:
+        """`awaited` is the status of `/readyz` with which the start is over."""
+        self._awaited = awaited
         given = env.get("GATEWAY_BIND")
         self.host, self.port = ("127.0.0.1", _free_port()) if given is None else _split(given)
-        self._env = {**env, "GATEWAY_BIND": given or f"127.0.0.1:{self.port}"}
+        self._env = {"GATEWAY_DRAIN_S": "0", **env, "GATEWAY_BIND": given or f"127.0.0.1:{self.port}"}
 
     @property
     def url(self) -> str:
@@ -147,7 +149,7 @@ class GatewayProcess:
         connection = self.connect(timeout_s=5)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
+            return connection.getresponse().status == self._awaited
         except (OSError, http.client.HTTPException):
             return False
         finally:

@@ -95,10 +95,13 @@ class Outbound:
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
     def unknown_elements_total(self) -> float:
-        return (
-            self.metrics.registry.get_sample_value("gateway_upstream_unknown_elements_total", {"resource": "client"})
-            or 0.0
-        )
+        return self._total("gateway_upstream_unknown_elements_total")
+
+    def missing_elements_total(self) -> float:
+        return self._total("gateway_upstream_missing_elements_total")
+
+    def _total(self, counter: str) -> float:
+        return self.metrics.registry.get_sample_value(counter, {"resource": "client"}) or 0.0
 
 
 def errand(token: str = "demo-admin", duration_s: float = SAFETY_S) -> Errand:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 import pytest
@@ -15,7 +16,7 @@ from gateway.upstream.codec import Codec, local_name
 from gateway.upstream.protocol import Answer, envelope, read_answer
 from schemas.client import CLIENT
 from tests.support.values import BODIES, ELEMENTS, TEXTS
-from tests.support.wire import ZONE
+from tests.support.wire import CASES, ZONE
 
 CODEC = Codec(CLIENT, ZONE, lambda _name: None)
 RECORD_KEYS = {
@@ -86,6 +87,17 @@ def test_what_is_encoded_is_decoded_to_the_same(body: dict[str, Any], clear: boo
     record = decoded(CODEC.encode(values, clear=clear))
     expected = as_record(values)
     assert {name: record[name] for name in expected} == expected
+
+
+@given(body=BODIES)
+@settings(max_examples=150, deadline=None)
+def test_the_decoder_and_the_schema_agree(body: dict[str, Any]) -> None:
+    """What marshmallow dumps of the loaded values is what the decoder reads out of their XML, nulls filled in."""
+    values = CLIENT.load(body)
+    record = decoded(CODEC.encode(values, clear=True))
+    expected = as_record(CLIENT.schema.dump(values))
+    assert {name: record[name] for name in expected} == expected
+    assert CLIENT.schema.dump(record) == record
 
 
 @given(body=BODIES)
@@ -189,3 +201,49 @@ def test_nothing_is_left_out_of_a_create(name: str, empty: object) -> None:
 def test_a_field_nobody_declared_is_not_encoded(form: Callable[[str], object]) -> None:
     """Validation refuses it long before; the codec would not know its element."""
     assert CODEC.encode({"shoe_size": form("44")}, clear=True) == ""
+
+
+def test_elements_without_end_are_all_read() -> None:
+    """However many, in whatever batches: the last of a name counts, each unknown one is told, each missing one once."""
+    unknown: list[str] = []
+    missing: list[str] = []
+    codec = Codec(CLIENT, ZONE, unknown.append, missing.append)
+    many = "".join(f"<fax>{number}</fax><x{number}/>" for number in range(700))
+    xml = f'<response status="ok"><client><email>a@example.com</email>{many}<notes>last</notes></client></response>'
+    record = codec.decode(read_answer(Answer(200, {}, xml.encode()))[0])
+    assert (record["email"], record["fax"], record["notes"]) == ("a@example.com", "699", "last")
+    assert unknown == [f"x{number}" for number in range(700)]
+    assert sorted(missing) == sorted(set(ALL) - DEPRECATED - {"email", "fax", "notes", "notifications"})
+
+
+WHOLE = ElementTree.fromstring((CASES / "documentation.client.get.response.xml").read_bytes())
+SPACE = "{http://www.freshbooks.com/api/}"
+DEPRECATED = {"credit", "url", "auth_url"}
+"""Older elements that only stand in for others."""
+
+
+def drift_of(fields: Sequence[str], extra: str = "") -> tuple[list[str], list[str]]:
+    """Which elements are told as unknown and as missing when these of the documentation's sample are there."""
+    unknown: list[str] = []
+    missing: list[str] = []
+    codec = Codec(CLIENT, ZONE, unknown.append, missing.append)
+    children = [ElementTree.tostring(one, "unicode") for one in WHOLE[0] if one.tag.removeprefix(SPACE) in fields]
+    xml = f'<response status="ok"><client>{"".join(children)}{extra}</client></response>'
+    for _ in range(2):
+        codec.decode(read_answer(Answer(200, {}, xml.encode()))[0])
+    assert (unknown[::2], missing[: len(missing) // 2]) == (unknown[1::2], missing[len(missing) // 2 :])
+    return unknown[::2], missing[: len(missing) // 2]
+
+
+ALL = [child.tag.removeprefix(SPACE) for child in WHOLE[0]]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_element_that_a_record_lacks_is_told(name: str) -> None:
+    """It alone, each time; what only stands in for another is not missed, and an unknown one makes up for nothing."""
+    fields = [one for one in ALL if one != name]
+    expected = [] if name in DEPRECATED else [name]
+    assert drift_of(fields) == ([], expected)
+    assert drift_of(fields, "<shoe_size>44</shoe_size>") == (["shoe_size"], expected)
+    twice = "<email>a@example.com</email>" if name != "email" else "<fax/>"
+    assert drift_of(fields, twice) == ([], expected)

@@ -54,7 +54,12 @@ VALID: list[tuple[str, str, object]] = [
     ("GATEWAY_RATE_PER_MINUTE", "600", 600),
     ("GATEWAY_REQUIRE_IF_MATCH", "TRUE", True),
     ("GATEWAY_REQUIRE_IF_MATCH", "false", False),
+    ("GATEWAY_DRAIN_S", "0", 0.0),
+    ("GATEWAY_DRAIN_S", "12.5", 12.5),
+    ("METRICS_BIND", "0.0.0.0:9100", Bind("0.0.0.0", 9100)),
     ("LOG_LEVEL", "debug", "debug"),
+    ("LOG_HITS_SHARE", "0.01", 0.01),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", "http://127.0.0.1:4318"),
     ("UPSTREAM_IN_FLIGHT_MAX", "7", 7),
     ("STORE_BYTES_MAX", "1048576", 1048576),
     ("IDEMPOTENCY_SETTLE_S", "0.5", 0.5),
@@ -91,12 +96,16 @@ INVALID: list[tuple[str, str]] = [
     ],
     *[("GATEWAY_RATE_PER_MINUTE", text) for text in ("-1", "1.5", "many")],
     *[("GATEWAY_REQUIRE_IF_MATCH", text) for text in ("yes", "1", "on")],
+    *[("GATEWAY_DRAIN_S", text) for text in ("-1", "301", "soon")],
+    *[("METRICS_BIND", text) for text in ("9100", "127.0.0.1:0", "127.0.0.1:metrics", ":9100")],
     *[("UPSTREAM_IN_FLIGHT_MAX", text) for text in ("0", "513", "x")],
     *[("STORE_BYTES_MAX", text) for text in ("1", "1.5", "x")],
     *[("STORE_URL", text) for text in ("http://store", "memcached://store")],
     *[("CACHE_TTL_S", text) for text in ("-1", "86401", "x")],
     *[("CACHE_STALE_S", text) for text in ("-1", "86401", "x")],
     *[("IDEMPOTENCY_SETTLE_S", text) for text in ("-1", "3601", "x")],
+    *[("LOG_HITS_SHARE", text) for text in ("-0.1", "1.1", "all")],
+    *[("OTEL_EXPORTER_OTLP_ENDPOINT", text) for text in ("127.0.0.1:4318", "grpc://a:4317", "http://u:p@a/")],
     *[("LOG_LEVEL", text) for text in ("DEBUG", "trace", "10")],
     *[("UPSTREAM_CA_FILE", text) for text in ("/nowhere.pem", "/", "/dev/null")],
 ]
@@ -135,6 +144,7 @@ def test_the_least_environment_gives_the_defaults() -> None:
     assert settings.upstream_deadline_s == 10
     assert str(settings.gateway_bind) == "127.0.0.1:8080"
     assert (settings.gateway_workers, settings.gateway_auth, settings.gateway_cors_origins) == (2, "keys", ())
+    assert (settings.gateway_drain_s, settings.metrics_bind) == (5, None)
     assert settings.store_url.reveal() == "var/store"
     assert (settings.gateway_require_if_match, settings.log_level, settings.upstream_ca_file) == (False, "info", None)
 
@@ -174,6 +184,19 @@ def test_open_is_refused_where_others_can_reach_it(bind: str) -> None:
     (problem,) = problems(**LEAST, GATEWAY_AUTH="open", GATEWAY_BIND=bind)
     assert problem.startswith("GATEWAY_AUTH=open is refused")
     assert "GATEWAY_BIND" in problem
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:8080", "0.0.0.0:8080", "[::1]:8080"])
+def test_metrics_have_no_address_of_their_own_on_the_main_port(bind: str) -> None:
+    """By its port a request is told from the others, and one socket would be in the other's way."""
+    (problem,) = problems(**LEAST, METRICS_BIND=bind)
+    assert problem == "METRICS_BIND must have another port than GATEWAY_BIND"
+
+
+def test_metrics_may_be_read_by_others_where_the_gateway_is_open() -> None:
+    """There are no records among them."""
+    settings = Settings.from_env({**LEAST, "GATEWAY_AUTH": "open", "METRICS_BIND": "0.0.0.0:9100"})
+    assert settings.metrics_bind == Bind("0.0.0.0", 9100)
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:8080", "127.9.9.9:1", "localhost:8080", "[::1]:8080"])

@@ -98,11 +98,11 @@ def test_a_call_that_crashed_is_not_counted_as_a_success() -> None:
 
 
 def counted(metrics: Metrics) -> dict[tuple[str, str], float]:
-    samples = [sample for metric in metrics.upstream_calls.collect() for sample in metric.samples]
+    samples = [sample for metric in metrics.registry.collect() for sample in metric.samples]
     return {
         (sample.labels["method"], sample.labels["outcome"]): sample.value
         for sample in samples
-        if sample.name.endswith("_total")
+        if sample.name == "gateway_upstream_calls_total"
     }
 
 
@@ -143,6 +143,16 @@ class TestDrift:
         assert (self.count(metrics, "client"), self.count(metrics, "invoice")) == (4, 1)
         warned = [(line["level"], line["resource"], line["element"]) for line in lines(stream)]
         assert warned == [("warning", "client", "a"), ("warning", "client", "b"), ("warning", "invoice", "a")]
+
+    def test_a_missing_element_is_other_news_than_an_unknown_one_of_its_name(self) -> None:
+        """Counted apart, and logged apart."""
+        drift, metrics, stream = self.drift()
+        unknown, missing = drift.reporter("client"), drift.missing_reporter("client")
+        for report in (unknown, missing, missing):
+            report("fax")
+        assert self.count(metrics, "client") == 1
+        assert metrics.registry.get_sample_value("gateway_upstream_missing_elements_total", {"resource": "client"}) == 2
+        assert [line["event"] for line in lines(stream)] == ["unknown_upstream_element", "missing_upstream_element"]
 
     def test_a_long_name_is_cut_in_the_log(self) -> None:
         """An upstream's nonsense does not fill a disk."""

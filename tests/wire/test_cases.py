@@ -17,6 +17,8 @@ from tests.support.wire import CASES, Case, Outbound, answering, cases
 REQUESTS, ANSWERS = cases("request"), cases("answer")
 EMPTY_PAGE = b'<response status="ok"><clients page="1" per_page="25" pages="0" total="0"/></response>'
 ANY_SUCCESS = b'<response status="ok"><client_id>13</client_id><client><client_id>13</client_id></client></response>'
+WHOLE = ("documentation.client.get.response", "documentation.client.list.response", "record.live-order")
+"""Answers that show a record with all it has."""
 READ_BY = {
     "client.create": "create",
     "client.get": "get",
@@ -77,6 +79,24 @@ def test_an_answer_means_this(case: Case) -> None:
         assert outbound.unknown_elements_total() == len(case.unknown)
         warned = [line["element"] for line in outbound.log_lines() if line["event"] == "unknown_upstream_element"]
         assert sorted(warned) == sorted(set(case.unknown))
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case.name)
+def test_an_answer_means_to_the_decoder_what_it_means_to_the_schema(case: Case) -> None:
+    """Dumped by marshmallow, every record of it is the same, to the last key."""
+    found = meaning(Outbound(answering([case.answer])[0]), case)
+    records = found.get("items", [found]) if isinstance(found, dict) and "error" not in found else []
+    for record in records:
+        if "email" in record:
+            assert CLIENT.schema.dump(record) == record
+
+
+@pytest.mark.parametrize("case", [case for case in ANSWERS if case.name in WHOLE], ids=lambda case: case.name)
+def test_the_answers_of_the_documentation_and_of_the_service_lack_nothing(case: Case) -> None:
+    """What they have is what is expected of every record."""
+    outbound = Outbound(answering([case.answer])[0])
+    meaning(outbound, case)
+    assert outbound.missing_elements_total() == 0
 
 
 @pytest.mark.parametrize("case", [case for case in ANSWERS if case.retry_after_s], ids=lambda case: case.name)

@@ -34,9 +34,10 @@ class Door(Protocol):
 
 
 class HttpDoor:
-    """A connection, made anew after it broke."""
+    """A connection, made anew after it broke; not `kept`: for every request."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, kept: bool = True) -> None:
+        self._kept = kept
         self._connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
 
     def ask(self, http_method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Reply:
@@ -49,6 +50,8 @@ class HttpDoor:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise NoAnswerError(type(error).__name__) from error
+        if not self._kept:
+            self._connection.close()
         return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, json.loads(text) if text else None)
 
     def close(self) -> None:

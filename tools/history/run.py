@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,21 @@ from tools.history.setups import CALLERS_TOTAL, SETUPS, Setup, record
 
 OPERATIONS_TOTAL = 100_000
 SHOWN_MAX = 10
-_COLUMNS = ("set-up", "seconds", "operations", "reads", "hits", "writes", "in doubt", "faults", "kills", "violations")
+_OPERATIONS_PER_S = 250
+"""As measured on two cores, to tell about how long it will take."""
+_COLUMNS = (
+    "set-up",
+    "seconds",
+    "operations",
+    "reads",
+    "hits",
+    "writes",
+    "in doubt",
+    "faults",
+    "kills",
+    "replaced",
+    "violations",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,7 @@ class Verdict:
     def cells(self) -> tuple[object, ...]:
         counts = self.history.counts
         done = (self.reads_total + self.writes_total, self.reads_total, self.hits_total, self.writes_total)
-        trouble = (counts["write unknown"], counts["faults"], counts["kills"])
+        trouble = (counts["write unknown"], counts["faults"], counts["kills"], counts["replaced"])
         return (self.setup.name, round(self.lasted_s), *done, *trouble, len(self.violations))
 
     def _total(self, kind: str) -> int:
@@ -66,10 +81,17 @@ def prove(operations_total: int = OPERATIONS_TOTAL, seed: int = 1, setups: Seque
     found: list[str] = []
     share, rest = divmod(operations_total, len(setups))
     for place, setup in enumerate(setups):
-        verdict = judge(setup, share + (place < rest), seed)
+        operations = share + (place < rest)
+        say(f"{setup.name}: {operations:,} operations, about {operations / _OPERATIONS_PER_S:.0f} s")
+        verdict = judge(setup, operations, seed)
         print(_row(verdict.cells()), flush=True)
         found += [f"{setup.name}: {violation}" for violation in verdict.violations[:SHOWN_MAX]]
     return found
+
+
+def say(text: str) -> None:
+    """What is being done now: beside the table, so that it is no part of it."""
+    print(f"    ... {text}", file=sys.stderr, flush=True)
 
 
 def _row(cells: Sequence[object]) -> str:

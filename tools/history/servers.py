@@ -26,8 +26,10 @@ _POLL_S = 0.02
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL")
 
 
-class _Server:
+class Server:
     """A program with its output in a file of `folder`, from `with` to its end. It has a process group of its own."""
+
+    _farewell = signal.SIGTERM
 
     def __init__(self, name: str, command: list[str], environ: Mapping[str, str], folder: Path) -> None:
         self._name = name
@@ -39,7 +41,12 @@ class _Server:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        with self._output.open("wb") as output:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Returns when it is ready. Raises `RuntimeError`."""
+        with self._output.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
@@ -55,12 +62,11 @@ class _Server:
                 self._end()
                 raise RuntimeError(f"{self._name} did not get ready:\n{self._output.read_text(errors='replace')}")
             time.sleep(_POLL_S)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.terminate()
+        self.process.send_signal(self._farewell)
         try:
             self.process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -75,23 +81,47 @@ class _Server:
         self.process.wait()
 
 
-class GatewayServer(_Server):
+class GatewayServer(Server):
     """The gateway as it runs in production, on a free loopback port. `folder` takes its output and temporary files."""
+
+    _farewell = signal.SIGINT  # without draining: nobody comes any more
 
     def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
         self.port = _free_port()
+        self.address = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"]
-        environ = {**settings, "GATEWAY_BIND": f"127.0.0.1:{self.port}", "TMPDIR": str(folder)}
+        environ = {**settings, "GATEWAY_BIND": self.address, "TMPDIR": str(folder)}
         super().__init__(name, command, environ, folder)
 
     def is_ready(self) -> bool:
+        return self.readiness() == 200
+
+    def readiness(self) -> int | None:
+        """The status of `/readyz`; None when there is no answer."""
         door = self.door()
         try:
-            return door.ask("GET", "/readyz", {}).status == 200
+            return door.ask("GET", "/readyz", {}).status
         except NoAnswerError:
-            return False
+            return None
         finally:
             door.close()
+
+    def terminate(self) -> None:
+        """TERM, as an orchestrator sends it."""
+        self.process.terminate()
+
+    def wait_until_unready(self) -> None:
+        give_up_at = time.monotonic() + _STOP_S
+        while self.readiness() == 200:
+            if time.monotonic() > give_up_at:
+                raise RuntimeError(f"{self._name} was told to end and stays ready")
+            time.sleep(_POLL_S)
+
+    def wait_for_end(self) -> None:
+        """Raises `RuntimeError` when it does not end well."""
+        code = self.process.wait(_STOP_S)
+        if code != 0:
+            raise RuntimeError(f"{self._name} ended with {code}:\n{self._output.read_text(errors='replace')}")
 
     def door(self) -> Door:
         return HttpDoor("127.0.0.1", self.port)
@@ -108,7 +138,7 @@ class GatewayServer(_Server):
         return True
 
 
-class RedisServer(_Server):
+class RedisServer(Server):
     """A redis-server on a Unix socket in `folder`, that keeps nothing on disk."""
 
     def __init__(self, folder: Path) -> None:

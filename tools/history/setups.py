@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from simulator.server import Simulator
+from tools.history.balancer import Balancer
 from tools.history.callers import History, make_history
 from tools.history.doors import Door
+from tools.history.fleet import Fleet
 from tools.history.servers import GatewayServer, RedisServer
 
 CALLERS_TOTAL = 12
 FAULT_EVERY, KILL_EVERY = 125, 625
 """In operations; in step with the storms of writes, so that half of it strikes them."""
+REPLACE_EVERY = 1000
 
 DEADLINE_S = 1.0
 SETTLE_S = 2.0
@@ -53,7 +57,10 @@ when its caller has been told already that nobody knows."""
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`gateways_total` gateways with `workers_each` processes each, on one store: a Redis server or a folder."""
+    """`gateways_total` gateways with `workers_each` processes each, on one store: a Redis server or a folder.
+
+    `balanced`: behind nginx, and replaced one after the other meanwhile.
+    """
 
     name: str
     about: str
@@ -61,22 +68,29 @@ class Setup:
     workers_each: int
     redis: bool
     troubled: bool
+    balanced: bool = False
 
 
 SETUPS = (
     Setup("workers", "one gateway, 4 workers, embedded store", 1, 4, redis=False, troubled=False),
     Setup("replicas", "2 gateways, 2 workers each, one Redis", 2, 2, redis=True, troubled=False),
+    Setup(
+        "replicas-rolled", "the same behind nginx, replaced in turn", 2, 2, redis=True, troubled=False, balanced=True
+    ),
     Setup("workers-troubled", "the same, workers killed, faults", 1, 4, redis=False, troubled=True),
     Setup("replicas-troubled", "the same, workers killed, faults", 2, 2, redis=True, troubled=True),
 )
 
 
 def record(setup: Setup, operations_total: int, seed: int) -> History:
-    """The history of `operations_total` operations in front of a set-up of its own, with `kills` and `faults` counted.
+    """The history of `operations_total` operations in front of a set-up of its own, with `kills`, `faults` and
+    `replaced` counted.
 
     Trouble comes with the operations, not with time.
     """
     with Simulator(clients=()) as simulator, _gateways(setup, simulator) as gateways:
+        if setup.balanced:
+            return _record_rolled(gateways, operations_total, seed)
         trouble = _Troublemaker(simulator, gateways, random.Random(seed)) if setup.troubled else None
 
         def open_doors() -> list[Door]:
@@ -88,6 +102,25 @@ def record(setup: Setup, operations_total: int, seed: int) -> History:
         if trouble:
             history.counts["kills"], history.counts["faults"] = trouble.kills_total, trouble.faults_total
         return history
+
+
+def _record_rolled(gateways: list[GatewayServer], operations_total: int, seed: int) -> History:
+    """The caller whose turn it is does the replacing; the others go on."""
+    turn = threading.Lock()
+    with (
+        tempfile.TemporaryDirectory(prefix="gateway-history-") as folder,
+        Balancer([gateway.address for gateway in gateways], Path(folder)) as balancer,
+    ):
+        fleet = Fleet(gateways, balancer)
+
+        def before_each(number: int) -> None:
+            if number % REPLACE_EVERY == REPLACE_EVERY // 4:
+                with turn:
+                    fleet.replace_next()
+
+        history = make_history(lambda: [balancer.door()], operations_total, CALLERS_TOTAL, seed, before_each)
+    history.counts["replaced"] = fleet.replaced_total
+    return history
 
 
 def _nothing(_: int) -> None:
@@ -133,6 +166,7 @@ def _gateways(setup: Setup, simulator: Simulator) -> Iterator[list[GatewayServer
             "CACHE_STALE_S": "3600",
             "IDEMPOTENCY_SETTLE_S": f"{SETTLE_S:g}",
             "LOG_LEVEL": "error",
+            "GATEWAY_DRAIN_S": "60" if setup.balanced else "0",
         }
         numbers = itertools.count(1)
         yield [

@@ -16,6 +16,11 @@ Node = dict[str, Any]
 
 _REQUEST_ID = "8d2f0c9ab3a04e0f9f0d6f8b2c1e4a57"
 _MISSING_FIELD = errors.Fault(40040, "Missing required field: 'email'.")
+READINESS_EXAMPLE: Node = {
+    "draining": False,
+    "store": {"coordination": "ok", "records": "ok", "cache": "ok"},
+    "upstream": "closed",
+}
 _SAMPLES: Sequence[GatewayError] = (
     errors.MalformedBody("The body is not JSON: Expecting value at line 1, column 11."),
     errors.InvalidQuery(
@@ -72,6 +77,7 @@ _SAMPLES: Sequence[GatewayError] = (
             )
         ],
     ),
+    errors.NotReady("The gateway is about to end.", {**READINESS_EXAMPLE, "draining": True}),
     errors.SeveralCandidates("Several records could be the one that was asked for.", candidates=(61, 62)),
 )
 _PHRASES = {
@@ -161,6 +167,29 @@ def schema() -> Node:
                 "items": {"type": "integer", "minimum": 1},
                 "description": "The ids of the records that a create of unknown outcome may have made.",
             },
+            "readiness": {**readiness(), "description": "Why the gateway is not ready."},
+        },
+    }
+
+
+def readiness() -> Node:
+    """What a gateway says of whether requests should come to it."""
+    state = {"type": "string", "enum": ["ok", "down"]}
+    return {
+        "type": "object",
+        "required": ["draining", "store", "upstream"],
+        "properties": {
+            "draining": {"type": "boolean", "description": "Whether it is about to end."},
+            "store": {
+                "type": "object",
+                "description": "Whether each part of what workers share can be asked.",
+                "additionalProperties": state,
+            },
+            "upstream": {
+                "type": "string",
+                "enum": ["closed", "open", "half_open"],
+                "description": "The circuit before the upstream; it decides nothing here.",
+            },
         },
     }
 
@@ -194,13 +223,14 @@ def responses(operation: Operation) -> dict[str, Node]:
 
 
 def components() -> dict[str, Node]:
-    """The answers from 400 up by name: those of the operations, and two to requests that are no operation's."""
+    """The answers from 400 up by name: those of the operations, and three to requests that are no operation's."""
     shared = {
         _shared_name(status, operation): _operation_response(status, operation)
         for operation in OPERATIONS
         for status in _statuses(operation)
     }
-    apart = {"RouteNotFound": errors.RouteNotFound, "MethodNotAllowed": errors.MethodNotAllowed}
+    no_operations = (errors.RouteNotFound, errors.MethodNotAllowed, errors.NotReady)
+    apart = {error.__name__: error for error in no_operations}
     return dict(sorted(shared.items())) | {
         name: _response([problems.BY_CODE[error.code]], None) for name, error in apart.items()
     }
@@ -290,6 +320,8 @@ def _example(problem: Problem, operation: Operation | None) -> Node:
 def _instance(problem: Problem, operation: Operation | None) -> str:
     if problem.error is errors.RouteNotFound:
         return "/clients/013"
+    if problem.error is errors.NotReady:
+        return "/readyz"
     return "/clients/13" if operation is None or operation.on_record else "/clients"
 
 

@@ -24,6 +24,12 @@ RESPONSE_HEADERS: dict[str, Node] = {
         "8d2f0c9ab3a04e0f9f0d6f8b2c1e4a57",
         pattern="^[A-Za-z0-9_.-]{1,128}$",
     ),
+    "traceparent": _text(
+        "The trace that this request belongs to and its span there (W3C Trace Context): a child of the caller's own "
+        "`traceparent`, or the begin of a new trace.",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        pattern="^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+    ),
     "ETag": {
         "description": "A strong entity tag: it changes when the answer changes. Send it back in `If-Match` or "
         "`If-None-Match`.",
@@ -75,8 +81,10 @@ _NOT_ALWAYS = ("ETag", "Preference-Applied", "Idempotency-Replayed", "Cache-Stat
 
 
 def answer_headers(*required: str, optional: tuple[str, ...] = ()) -> Node:
-    """References to the headers of an answer; `X-Request-Id` is in every one."""
-    names = {name: name for name in ("X-Request-Id", *required)} | {name: f"Optional-{name}" for name in optional}
+    """References to the headers of an answer; `X-Request-Id` and `traceparent` are in every one."""
+    names = {name: name for name in ("X-Request-Id", "traceparent", *required)} | {
+        name: f"Optional-{name}" for name in optional
+    }
     return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
 
 
@@ -95,6 +103,13 @@ PARAMETERS: dict[str, Node] = {
         "description": "A name for this request, to find it again in the log. It is used when it is 1 to 128 letters, "
         "digits, `_`, `.` or `-`; otherwise a new one is made.",
         "schema": {"type": "string", "examples": ["order-4711.retry-1"]},
+    },
+    "TraceParent": {
+        "name": "traceparent",
+        "in": "header",
+        "description": "The trace and span that this request is part of (W3C Trace Context); the calls to FreshBooks "
+        "carry it on, `tracestate` too. What is not valid is ignored, and a new trace begins.",
+        "schema": {"type": "string", "examples": ["00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"]},
     },
     "IfMatch": {
         "name": "If-Match",
@@ -142,7 +157,7 @@ PARAMETERS: dict[str, Node] = {
 
 def request_headers(operation: Operation) -> list[Node]:
     """References to the header parameters that an operation heeds."""
-    names = ["PreferReturn" if operation.media_types else "PreferWait", "RequestId"]
+    names = ["PreferReturn" if operation.media_types else "PreferWait", "RequestId", "TraceParent"]
     if "change" in operation.traits:
         names.insert(0, "IfMatch")
     names[:0] = ["IdempotencyKey"] if operation.writes else ["IfNoneMatch", "CacheControl"]

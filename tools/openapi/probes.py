@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.rest.pages import ASSETS
 from gateway.rest.problems import PROBLEMS
+from tools.openapi.errors import READINESS_EXAMPLE, readiness
 from tools.openapi.headers import answer_headers
 
 Node = dict[str, Any]
@@ -24,8 +25,8 @@ def path_items() -> dict[str, Node]:
     return {
         "/": _redirect("getRoot", "Go to the docs page"),
         "/livez": _get("getLiveness", "Is the process alive?", healthy),
-        "/readyz": _get("getReadiness", "Does it take requests? The upstream's health plays no part.", healthy),
-        "/metrics": _get("getMetrics", "Metrics for Prometheus", _metrics()),
+        "/readyz": _readiness(),
+        "/metrics": _elsewhere(_get("getMetrics", "Metrics for Prometheus", _metrics())),
         "/openapi.yaml": _kept(_get("getDocumentAsYaml", "This document as YAML", yaml)),
         "/openapi.json": _kept(_get("getDocumentAsJson", "This document as JSON", json)),
         "/docs": _get("getDocs", "A page to explore and try the operations", page),
@@ -60,6 +61,24 @@ def _kept(item: Node) -> Node:
         "description": "The copy that `If-None-Match` names still holds.",
         "headers": answer_headers("ETag"),
     }
+    return item
+
+
+def _readiness() -> Node:
+    """`readiness` in the problem has the members that the good answer has besides its status."""
+    known = readiness()
+    shape = {**known, "required": ["status", *known["required"]]}
+    shape["properties"] = {"status": {"const": "ok"}, **known["properties"]}
+    content = {"application/json": {"schema": shape, "example": {"status": "ok", **READINESS_EXAMPLE}}}
+    summary = "Does it take requests? The upstream's health is shown and plays no part."
+    item = _get("getReadiness", summary, content)
+    item["get"]["responses"]["503"] = {"$ref": "#/components/responses/NotReady"}
+    return item
+
+
+def _elsewhere(item: Node) -> Node:
+    """The item of something that is not here when it has an address of its own."""
+    item["get"]["responses"]["404"] = {"$ref": "#/components/responses/RouteNotFound"}
     return item
 
 

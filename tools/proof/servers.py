@@ -109,6 +109,7 @@ def served(simulator: Simulator, authority_file: Path, **settings: object) -> It
             "GATEWAY_BIND": f"127.0.0.1:{port}",
             "STORE_URL": folder,
             "LOG_LEVEL": "error",
+            "GATEWAY_DRAIN_S": "0",
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         events: Events = queue.SimpleQueue()

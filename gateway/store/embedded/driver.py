@@ -16,6 +16,7 @@ from gateway.store.embedded.entries import HEAD, LONGEST_PLAIN_KEY_BYTES, read_h
 from gateway.store.embedded.environment import View
 from gateway.store.embedded.opening import Opening
 from gateway.store.embedded.room import Batch, Room
+from gateway.store.embedded.snapshot import Snapshot
 from gateway.store.errors import StoreCorrupted, StoreDown, StoreError, StoreFull
 from gateway.store.fork import tell_of_forks
 from gateway.store.interface import Applied, Check, Status, Write, vet, vet_key
@@ -88,10 +89,10 @@ class EmbeddedStore:
 
     def get(self, key: bytes) -> bytes | None:
         if len(key) > LONGEST_PLAIN_KEY_BYTES:
-            return self.get_many((key,))[0]
+            return self._get_many_anew((key,))[0]
         view = self._opening.view
         if view is None or view.stamp[0] != view.generation:
-            return self.get_many((key,))[0]
+            return self._get_many_anew((key,))[0]
         try:
             txn = view.begin(view.data)
             raw = txn.get(key)
@@ -102,10 +103,33 @@ class EmbeddedStore:
             value = view.entries.join(txn, key, chunk_total) if chunk_total else raw[HEAD.size :]
             txn.abort()
         except lmdb.Error:
-            return self.get_many((key,))[0]
+            return self._get_many_anew((key,))[0]
         return value if expires_at_s > self._clock() else None
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        view = self._opening.view
+        if view is None or view.stamp[0] != view.generation:
+            return self._get_many_anew(keys)
+        for key in keys:
+            if not 0 < len(key) <= LONGEST_PLAIN_KEY_BYTES:
+                return self._get_many_anew(keys)
+        try:
+            return view.read(keys, self._clock())
+        except lmdb.Error:
+            return self._get_many_anew(keys)
+
+    def snapshot(self) -> Snapshot:
+        """The entries as they lie here at this instant. Raises `StoreError`."""
+        view = self._opening.view
+        if view is None or view.stamp[0] != view.generation:
+            view = self._opening.enter()
+        try:
+            return Snapshot(view)
+        except lmdb.Error as error:
+            raise self._opening.learn(view, error) from None
+
+    def _get_many_anew(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """As `get_many`, for any keys and whatever has become of the view."""
         for key in keys:
             vet_key(key)
         stored = [stored_key(key) for key in keys]

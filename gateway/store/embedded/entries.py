@@ -10,6 +10,7 @@ and a store that has been full of small entries for a while has no such run.
 import hashlib
 import math
 import struct
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ HEAD = struct.Struct(">dI")
 No chunks: the value follows the head.
 """
 read_head = HEAD.unpack_from
+_HEAD_BYTES = HEAD.size
 
 _SECOND = struct.Struct(">Q")
 _NUMBER = struct.Struct(">I")
@@ -75,6 +77,18 @@ class Entries:
         if expires_at_s <= now_s:
             return None
         return self.join(txn, key, chunk_total) if chunk_total else raw[HEAD.size :]
+
+    def values(self, txn: "lmdb.Transaction[bytes]", keys: Sequence[bytes], now_s: float) -> list[bytes | None]:
+        """The live value of each key, in a transaction whose database is that of the data."""
+        values: list[bytes | None] = []
+        for key, raw in zip(keys, map(txn.get, keys), strict=True):
+            if raw is None:
+                values.append(None)
+                continue
+            expires_at_s, chunk_total = read_head(raw)
+            live = self.join(txn, key, chunk_total) if chunk_total else raw[_HEAD_BYTES:]
+            values.append(live if expires_at_s > now_s else None)
+        return values
 
     def join(self, txn: "lmdb.Transaction[bytes]", key: bytes, chunk_total: int) -> bytes:
         """The value of an entry whose head tells of chunks."""

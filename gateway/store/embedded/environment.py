@@ -62,8 +62,11 @@ class View:
 
     def read(self, keys: Sequence[bytes], now_s: float) -> list[bytes | None]:
         """The live values under stored keys, from one snapshot."""
-        with self.env.begin(self.entries.data) as txn:
-            return [self.entries.live(txn, key, now_s) for key in keys]
+        txn = self.begin(self.data)
+        try:
+            return self.entries.values(txn, keys, now_s)
+        finally:
+            txn.abort()
 
 
 def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:

@@ -45,6 +45,8 @@ class Folder:
             return
         new = os.path.join(self.path, "data.new")
         shutil.rmtree(new, ignore_errors=True)
+        # Made here: lmdb would give the folder the mode of its files, and only root can use a folder without x.
+        os.mkdir(new, 0o700)
         lmdb.open(new, map_size=1 << 20, lib_version=FORMAT_LIBRARY, mode=0o600).close()
         with open(os.path.join(new, "boot"), "w", encoding="ascii") as file:
             file.write(_boot_id())

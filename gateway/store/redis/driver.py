@@ -58,7 +58,7 @@ class RedisStore:
         self._prefix = f"gateway:{name}:".encode()
         self._outage = Outage(outage_memory_s, monotonic)
         self._closed = False
-        self._redis = Redis(connection_pool=_pool(address.settings, timeout_s, connections))
+        self._redis = Redis(connection_pool=open_pool(address.settings, timeout_s, connections))
         tell_of_forks(self)
 
     def __repr__(self) -> str:
@@ -134,7 +134,7 @@ def store_error(error: Exception, address: str) -> StoreError | ValueError:
     return StoreDown(f"{address} failed: {type(error).__name__}")
 
 
-def _pool(settings: dict[str, Any], timeout_s: float, connections: int) -> BlockingConnectionPool:
+def open_pool(settings: dict[str, Any], timeout_s: float, connections: int) -> BlockingConnectionPool:
     """No retries of redis-py's (4 s by default when a server is down), nothing sent that a batch does not need."""
     return BlockingConnectionPool(  # type: ignore[no-untyped-call]
         max_connections=connections,

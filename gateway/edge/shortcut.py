@@ -1,0 +1,143 @@
+"""Plain reads, answered without the framework: from the cache at once, or by the operation itself.
+
+What is answered here is what the application would have answered, header for header: the operations, authentication and
+the judgement of headers are the application's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from gateway.edge import plain, wire
+from gateway.edge.asking import Ask, Asking, Wanted
+from gateway.edge.hot import Hot, Snapshot, TakeSnapshot, Tally
+from gateway.errors import GatewayError, InternalDefect
+from gateway.policy.cache import Cache, Shown
+from gateway.policy.copies import Copy
+from gateway.policy.wishes import ANYTHING
+from gateway.rest import Inbound, auth, defects, headers
+from gateway.rest.answers import Answer, of_error
+from gateway.rest.context import RequestContext
+from gateway.rest.framing import cache_event
+from gateway.store.errors import StoreError
+from gateway.telemetry import Log
+from gateway.telemetry.tally import Tally as Calls
+
+
+class Shortcut:
+    """Answers plain reads. `snapshot` shows the cache's store; None where that is too far away to be waited for."""
+
+    def __init__(self, inbound: Inbound, cache: Cache, snapshot: TakeSnapshot | None, log: Log) -> None:
+        self._inbound = inbound
+        self._cache = cache
+        self._snapshot = snapshot
+        self._log = log
+        self._heading = wire.Heading(inbound.vary)
+        self._new_lines = wire.NewLines()
+        self.asking = Asking(inbound)
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self._counts_alone = inbound.recorder.counts_hits_alone
+
+    def at_hand(self, asks: Sequence[Ask], started_s: float) -> list[Sequence[bytes] | None]:
+        """For each that asks the answer, as parts to be sent, if the cache has it at hand; None: it must be asked for.
+
+        They came in at `started_s` of the monotonic clock, and are counted as answered. For the loop alone.
+        """
+        nothing: list[Sequence[bytes] | None] = [None] * len(asks)
+        if self._snapshot is None or self._cache.is_off():
+            return nothing
+        try:
+            snapshot = self._snapshot()
+            try:
+                answers = self._answers(asks, snapshot, self._cache.now_s())
+            finally:
+                snapshot.close()
+        except StoreError:
+            return nothing
+        self._count(time.monotonic() - started_s)
+        return answers
+
+    def _answers(self, asks: Sequence[Ask], snapshot: Snapshot, now_s: float) -> list[Sequence[bytes] | None]:
+        seen, second = snapshot.id, int(now_s)
+        answers: list[Sequence[bytes] | None] = []
+        for ask in asks:
+            hot = ask.wanted.hot
+            if hot is None or hot.seen != seen or now_s >= hot.until_s or hot.second != second:
+                hot = self._heated(ask.wanted, snapshot, now_s)
+            answers.append(None if hot is None else self._answered(ask, hot))
+        return answers
+
+    def _answered(self, ask: Ask, hot: Hot) -> Sequence[bytes]:
+        if self._counts_alone and ask.fields is None:
+            hot.tally.total += 1
+            return hot.form.filled(self._new_lines.take())
+        context = self._context(ask)
+        context.status, context.cache = hot.tally.kind[2], "hit"
+        self._inbound.recorder.record(context)
+        self._inbound.recorder.count_cache_hits(1)
+        return _filled(hot.form, context)
+
+    def _count(self, duration_s: float) -> None:
+        """Counts the hits since the last time, each of which took about `duration_s` seconds."""
+        for tally in self._tallies.values():
+            if tally.total:
+                self._inbound.recorder.count_hits(*tally.kind, tally.total, duration_s)
+                tally.total = 0
+
+    def answer(self, ask: Ask) -> Sequence[bytes]:
+        """The answer, as parts to be sent, from wherever it has to come. For threads."""
+        context, recorder = self._context(ask), self._inbound.recorder
+        recorder.begin()
+        try:
+            answer = self._ask(ask.wanted, context)
+            context.status, context.cache = answer.status, cache_event(answer.headers.get("Cache-Status"))
+            recorder.record(context)
+        finally:
+            recorder.end()
+        return _filled(self._heading.form(answer), context)
+
+    def _heated(self, wanted: Wanted, snapshot: Snapshot, now_s: float) -> Hot | None:
+        """What was answered last, if it still holds, or what is to be answered now."""
+        found, hot = snapshot.values(wanted.keys, now_s), wanted.hot
+        if hot is None or hot.found != found or now_s >= hot.until_s:
+            copy = self._cache.at_hand(wanted.target.sought.place, found)
+            hot = None if copy is None else self._formed(wanted, found, copy, now_s)
+        elif hot.second != int(now_s):
+            hot = self._formed(wanted, found, hot.copy, now_s)
+        if hot is not None:
+            hot.seen = snapshot.id
+        wanted.hot = hot
+        return hot
+
+    def _formed(self, wanted: Wanted, found: list[bytes | None], copy: Copy, now_s: float) -> Hot:
+        target = wanted.target
+        shown = Shown(copy.content, copy.hit_status(now_s), copy.age_s(now_s))
+        answer = target.reading.shown(target.sought, wanted.heard.known, shown)
+        kind = (target.label, target.route, answer.status)
+        tally = self._tallies.setdefault(kind, Tally(*kind))
+        until_s = self._cache.at_hand_until_s(copy)
+        return Hot(found, (0, 0), until_s, copy, int(now_s), self._heading.form(answer), tally)
+
+    def _ask(self, wanted: Wanted, context: RequestContext) -> Answer:
+        inbound, target = self._inbound, wanted.target
+        try:
+            with inbound.admission.place():
+                errand = inbound.admission.errand(wanted.heard.token, context)
+                return target.reading.answer(target.sought, wanted.heard.known, ANYTHING, errand)
+        except GatewayError as error:
+            context.error = auth.as_callers_see(error, inbound.mode)
+        except Exception as error:  # noqa: BLE001  a defect of ours is told like any other error
+            defects.report(self._log, error, context.request_id)
+            context.error = InternalDefect("The gateway met a defect of its own.")
+        return of_error(context.error, context)
+
+    def _context(self, ask: Ask) -> RequestContext:
+        said, target = ask.fields or plain.NOTHING, ask.wanted.target
+        calls = Calls(self._inbound.recorder.take_up(said.traceparent, said.tracestate))
+        request_id = headers.repeatable_id(said.x_request_id)
+        return RequestContext(request_id, "GET", target.path, target.route, calls, target.label)
+
+
+def _filled(form: wire.Form, context: RequestContext) -> Sequence[bytes]:
+    return form.filled(wire.own_lines(context.request_id, context.tally.trace.traceparent))

@@ -1,0 +1,309 @@
+"""gunicorn's threaded worker, except for what waits for callers: that is the loop's business here, not a thread's.
+
+The loop takes in each request until it is whole, and sends what a caller is slow to take. A plain read that the cache
+can answer is answered on the spot. Any other request is handed to a thread: a plain read to the operation itself,
+everything else, byte for byte as it came, to gunicorn's parser and the WSGI application.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, cast
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from gateway import draining
+from gateway.edge.arrival import Arrival
+from gateway.edge.asking import Ask
+from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
+from gateway.edge.poller import Poller
+from gateway.edge.pool import Pool
+from gateway.edge.shortcut import Shortcut
+
+SEND_S = 30.0
+"""How long a caller may take over an answer, from its last progress."""
+LINGER_S = 2.0
+"""How long a closed connection is listened to, so that the answer is not lost to a reset (RFC 9112 §9.6), and how long
+a worker that stops waits for another request on a connection."""
+ARRIVED_BYTES_MAX = 64 * 1024 * 1024
+_SWEEP_EVERY_S = 0.5
+_ROUNDS_MAX = 64
+_NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
+"""Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
+
+
+class Worker(ThreadWorker):
+    """The worker of `worker_class` in gunicorn.conf.py."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections: set[Connection] = set()
+        self._arrived_bytes = 0
+        self._swept_s = 0.0
+        self._keepalive_s = 0.0
+        self._keeps_alive = False
+        self._asking: list[Connection] = []
+        self._asks: list[Ask] = []
+        self._shortcut: Shortcut | None = None
+        self._metrics_port: int | None = None
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.poller.close()
+        self._poller = Poller()
+        self.poller = cast(selectors.DefaultSelector, self._poller)
+        extensions = getattr(self.wsgi, "extensions", {})
+        self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        self._pool = Pool(self.cfg.threads)
+        return cast(ThreadPoolExecutor, self._pool)
+
+    # --- connections: taken, watched, dropped ---
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            sock, client = listener.accept()
+        except OSError as error:
+            if error.errno not in _NOBODY:
+                raise
+            return
+        address = listener.getsockname()
+        connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
+        connection.until_s = time.monotonic() + ARRIVE_S
+        self.nr_conns += 1
+        self._connections.add(connection)
+        self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        if not connection.watched:
+            connection.watched = True
+            self.poller.register(connection.socket, selectors.EVENT_READ, partial(self._on_readable, connection))
+
+    def _unwatch(self, connection: Connection) -> None:
+        if connection.watched:
+            connection.watched = False
+            self.poller.unregister(connection.socket)
+
+    def _drop(self, connection: Connection) -> None:
+        self._unwatch(connection)
+        self._set_arrived(connection, b"")
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.nr_conns -= 1
+            connection.socket.close()
+
+    def _set_arrived(self, connection: Connection, data: bytes) -> None:
+        self._arrived_bytes += len(data) - len(connection.arrived)
+        connection.arrived = data
+
+    # --- what comes in ---
+
+    def _on_readable(self, connection: Connection, sock: socket.socket) -> None:
+        if connection.busy:
+            self._unwatch(connection)
+            return
+        try:
+            data = sock.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        if not data or connection.last:
+            self._on_end(connection, data)
+        elif connection.arrival is not None or not self._cut_short(connection, data):
+            self._take(connection, data)
+
+    def _on_end(self, connection: Connection, data: bytes) -> None:
+        """The caller has said its last, or we have and listen no more to what it says."""
+        if not data and connection.arrived:
+            self._hand_on(connection)
+        elif not data:
+            self._drop(connection)
+
+    def _cut_short(self, connection: Connection, data: bytes) -> bool:
+        """Whether `data` is one plain read, which will be answered together with those of others."""
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.whole(data)
+        if ask is None:
+            return False
+        self._asking.append(connection)
+        self._asks.append(ask)
+        return True
+
+    def _take(self, connection: Connection, data: bytes) -> None:
+        """Serves what has arrived whole, `data` being the newest of it, and keeps the rest."""
+        if connection.arrival is None:
+            data = self._take_plain(connection, data)
+            if not data:
+                return
+            connection.arrival = Arrival()
+            connection.until_s = time.monotonic() + ARRIVE_S
+        self._set_arrived(connection, connection.arrived + data)
+        if connection.arrival.feed(data) or self._arrived_bytes > ARRIVED_BYTES_MAX:
+            self._hand_on(connection)
+
+    def _take_plain(self, connection: Connection, data: bytes) -> bytes:
+        """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
+        shortcut = self._shortcut_for(connection)
+        ask = None if shortcut is None else shortcut.asking.first(data)
+        if shortcut is None or ask is None:
+            return data
+        self._set_arrived(connection, data[ask.end :])
+        self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        return b""
+
+    def _shortcut_for(self, connection: Connection) -> Shortcut | None:
+        """None when answers end their connections, and on the address that is for metrics alone."""
+        return self._shortcut if self._keeps_alive and not connection.for_metrics else None
+
+    def _hand_on(self, connection: Connection) -> None:
+        data = connection.arrived
+        self._set_arrived(connection, b"")
+        connection.arrival = None
+        connection.unread(data)
+        self._serve(connection, partial(self._ask_application, connection))
+
+    # --- what threads do ---
+
+    def _serve(self, connection: Connection, serve: Callable[[], bool]) -> None:
+        connection.busy = True
+        self._pool.put(partial(self._run, connection, serve))
+
+    def _run(self, connection: Connection, serve: Callable[[], bool]) -> None:
+        keep = False
+        try:
+            keep = serve()
+        except Exception:
+            self.log.exception("A request could not be served.")
+        finally:
+            self.method_queue.defer(self._served, connection, keep)
+
+    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
+        connection.send(shortcut.answer(ask))
+        return True
+
+    def _ask_application(self, connection: Connection) -> bool:
+        keep = bool(self.handle(connection))
+        if written := connection.port.take_written():
+            connection.send([written])
+        return keep
+
+    def _served(self, connection: Connection, keep: bool) -> None:
+        connection.busy = False
+        connection.last = connection.last or not keep
+        self._go_on(connection)
+
+    # --- what goes out ---
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        """As gunicorn's, but hits are answered together: what many of them share is done once."""
+        self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
+        self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
+        for _ in range(_ROUNDS_MAX):
+            ready = self._poller.ready(timeout)
+            started_s = time.monotonic()
+            for call, file in ready:
+                call(file)
+            if not self._asking:
+                return
+            self._answer_those(started_s)
+            timeout = 0.0
+
+    def _answer_those(self, started_s: float) -> None:
+        shortcut = self._shortcut
+        asking, asks, self._asking, self._asks = self._asking, self._asks, [], []
+        if shortcut is None:
+            return
+        until_s = started_s + self._keepalive_s
+        answers = shortcut.at_hand(asks, started_s)
+        for connection, ask, parts in zip(asking, asks, answers, strict=True):
+            if parts is None:
+                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+            else:
+                connection.until_s = until_s
+                self._send(connection, parts)
+
+    def _send(self, connection: Connection, parts: Sequence[bytes]) -> None:
+        try:
+            connection.send(parts)
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.unsent is not None:
+            self._await_room(connection)
+
+    def _await_room(self, connection: Connection) -> None:
+        self._unwatch(connection)
+        connection.until_s = time.monotonic() + SEND_S
+        connection.watched = True
+        self.poller.register(connection.socket, selectors.EVENT_WRITE, partial(self._on_writable, connection))
+
+    def _on_writable(self, connection: Connection, sock: socket.socket) -> None:
+        unsent = connection.unsent or memoryview(b"")
+        try:
+            sent = sock.send(unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        connection.until_s = time.monotonic() + SEND_S
+        connection.unsent = unsent[sent:] if sent < len(unsent) else None
+        if connection.unsent is None:
+            self._unwatch(connection)
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        """After an answer: to what has arrived meanwhile, to waiting for more, or to the end."""
+        if connection.unsent is not None:
+            self._await_room(connection)
+            return
+        if connection.last:
+            self._end(connection)
+            return
+        connection.until_s = time.monotonic() + self._keepalive_s
+        self._watch(connection)
+        data = connection.take_read_ahead() + connection.arrived
+        self._set_arrived(connection, b"")
+        if data:
+            self._take(connection, data)
+
+    def _end(self, connection: Connection) -> None:
+        """Says that nothing more will come, and listens for a moment to what the caller was still sending."""
+        connection.until_s = time.monotonic() + LINGER_S
+        try:
+            connection.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(connection)
+            return
+        self._watch(connection)
+
+    # --- time ---
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Ends what has waited for too long, a request that did not arrive whole like one whose sender hung up.
+
+        `force`: drops all for which nothing is being done.
+        """
+        now_s = time.monotonic()
+        if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
+            return
+        self._swept_s = now_s
+        for connection in [one for one in self._connections if not one.busy and (force or one.until_s <= now_s)]:
+            if connection.arrived and not force:
+                self._hand_on(connection)
+            else:
+                self._drop(connection)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """The worker stops: who asks nothing until then is not served any more."""
+        for connection in self._connections:
+            connection.until_s = min(connection.until_s, deadline)

@@ -1,0 +1,1 @@
+"""The first and the last moments of a gateway, in the process that watches its workers."""
