@@ -4,7 +4,7 @@ ARG BASE=python:3.13.9-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS packages
-# A lock of more than the service needs, for an image with its extras.
+# requirements-otel.txt has all of it, and what sends traces besides.
 ARG REQUIREMENTS=requirements.txt
 COPY ${REQUIREMENTS} /requirements.txt
 # pip stays behind in an environment of its own. Two files may be lent to it, and neither is kept:

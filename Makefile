@@ -14,7 +14,7 @@ development := .venv/.development
 peers := benchmarks/.venv/.installed benchmarks/peers/fastify/node_modules/.installed
 sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simulator tools tests benchmarks)
 
-# More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME --base IMAGE'
+# More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME'
 ARGS ?=
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=

@@ -14,6 +14,8 @@ from pathlib import Path
 from flask import Flask
 
 from gateway import draining, rest
+from gateway.edge.hot import TakeSnapshot
+from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
 from gateway.policy.cache import Cache
 from gateway.policy.circuit import SharedCircuit
@@ -55,6 +57,26 @@ class Stores:
         return {"coordination": self.coordination, "records": self.records, "cache": self.cache}
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told what happens. `spans`: None where nobody collects traces."""
+
+    log: Log
+    metrics: Metrics
+    spans: Spans | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The upstream, and what stands before it."""
+
+    circuit: SharedCircuit
+    freshbooks: FreshBooks
+    cache: Cache
+    safety: rest.Safety
+    rates: Rates
+
+
 def create_app(
     settings: Settings | None = None,
     log: Log | None = None,
@@ -71,37 +93,22 @@ def create_app(
     Its `extensions["close"]` lets go of what it opened, `extensions["spans"]` are told to the collector of traces.
     """
     settings = settings or settings_or_exit()
-    log = log or open_log(settings.log_level)
-    metrics = Metrics(multiprocess="PROMETHEUS_MULTIPROC_DIR" in os.environ)
-    account = account_of(settings)
+    watch = _watch(settings, log or open_log(settings.log_level))
     opened = None
     if stores is None:
-        stores = opened = _stores(settings, log)
-    snapshot = stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
-    stores = _measured(stores, metrics)
-    spans = open_spans(settings.otel_exporter_otlp_endpoint)
+        stores = opened = _stores(settings, watch.log)
+    shared = _measured(stores, watch.metrics)
     transport = _transport(settings)
-    circuit = SharedCircuit(stores.coordination, account, metrics, clock)
-    guarded = _guarded(calls or remote.over(transport), settings, circuit, metrics, log, spans)
-    freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, Drift(metrics, log))
-    cache = _cache(settings, stores.cache, account, metrics, clock)
-    safety = rest.Safety(
-        Creation(freshbooks, stores.records, account, settings.idempotency_settle_s, metrics, log, clock),
-        Idempotency(stores.records, account, metrics, log, clock),
-        RecordLeases(stores.coordination, account),
-    )
-    rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
-    readiness = Readiness(stores.by_name(), circuit, drains, clock)
-    metrics.look_up(_looked_up(stores, lambda: breaker.phase(circuit.state(), clock()), drains))
-    recorder = rest.Recorder(metrics, log, account.decode(), settings.log_hits_share, spans)
-    app = rest.build(
-        settings, freshbooks, cache, safety, rates, readiness, RESOURCES, metrics, log, _documents(), recorder
-    )
+    policies = _policies(settings, shared, calls or remote.over(transport), watch, clock)
+    account = account_of(settings).decode()
+    recorder = rest.Recorder(watch.metrics, watch.log, account, settings.log_hits_share, watch.spans)
+    app = _application(settings, shared, policies, watch, recorder, clock, drains)
     if not settings.gateway_rate_per_minute:  # else every request is to be counted in the store first
-        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], cache, snapshot, log)
+        app.extensions["shortcut"] = Shortcut(app.extensions["inbound"], policies.cache, _snapshot(stores), watch.log)
+    app.extensions["refusals"] = Refusals(recorder, watch.log)
     app.extensions["metrics_port"] = settings.metrics_bind.port if settings.metrics_bind else None
-    app.extensions["spans"] = spans
-    app.extensions["close"] = functools.partial(_close, transport, opened, spans)
+    app.extensions["spans"] = watch.spans
+    app.extensions["close"] = functools.partial(_close, transport, opened, watch.spans)
     return app
 
 
@@ -114,14 +121,35 @@ def _close(transport: HttpTransport, stores: Stores | None, spans: Spans | None)
         store.close()
 
 
-def _guarded(
-    calls: Remote, settings: Settings, circuit: SharedCircuit, metrics: Metrics, log: Log, spans: Spans | None
-) -> Remote:
+def _watch(settings: Settings, log: Log) -> Watch:
+    metrics = Metrics(multiprocess="PROMETHEUS_MULTIPROC_DIR" in os.environ)
+    return Watch(log, metrics, open_spans(settings.otel_exporter_otlp_endpoint))
+
+
+def _policies(settings: Settings, stores: Stores, calls: Remote, watch: Watch, clock: Callable[[], float]) -> Policies:
+    account = account_of(settings)
+    circuit = SharedCircuit(stores.coordination, account, watch.metrics, clock)
+    guarded = _guarded(calls, settings, circuit, watch)
+    drift = Drift(watch.metrics, watch.log)
+    freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, drift)
+    cache = _cache(settings, stores.cache, account, watch.metrics, clock)
+    settle_s = settings.idempotency_settle_s
+    safety = rest.Safety(
+        Creation(freshbooks, stores.records, account, settle_s, watch.metrics, watch.log, clock),
+        Idempotency(stores.records, account, watch.metrics, watch.log, clock),
+        RecordLeases(stores.coordination, account),
+    )
+    rates = Rates(stores.coordination, account, settings.gateway_rate_per_minute, clock)
+    return Policies(circuit, freshbooks, cache, safety, rates)
+
+
+def _guarded(calls: Remote, settings: Settings, circuit: SharedCircuit, watch: Watch) -> Remote:
     """A remote procedure call and everything around it, from the outside in: retry, circuit, bulkhead, measuring."""
-    in_flight_max, refused = settings.upstream_in_flight_max, metrics.overload_refusals.labels("upstream")
+    in_flight_max, metrics = settings.upstream_in_flight_max, watch.metrics
+    refused = metrics.overload_refusals.labels("upstream")
     bulkhead = Bulkhead(in_flight_max, BULKHEAD_WAIT_S, refused, metrics.upstream_waiting)
     metrics.upstream_limit.set(in_flight_max)
-    measured = remote.measured(calls, metrics, log, spans)
+    measured = remote.measured(calls, metrics, watch.log, watch.spans)
     return retry.retrying(circuit.around(bulkhead.around(measured)), retry.Budget(), metrics)
 
 
@@ -156,8 +184,12 @@ def _measured(stores: Stores, metrics: Metrics) -> Stores:
     return Stores(**{name: MeasuredStore(store, name, metrics) for name, store in stores.by_name().items()})
 
 
-def _looked_up(stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
-    version = json.loads(_documents().json)["info"]["version"]
+def _snapshot(stores: Stores) -> TakeSnapshot | None:
+    """How the cache is seen at once, without a wait; None: it is too far away for that."""
+    return stores.cache.snapshot if isinstance(stores.cache, EmbeddedStore) else None
+
+
+def _looked_up(version: str, stores: Stores, circuit: Callable[[], str], drains: Callable[[], bool]) -> LookedUp:
     return LookedUp(version, circuit, {name: store.status for name, store in stores.by_name().items()}, drains)
 
 
@@ -167,6 +199,33 @@ def _open(settings: Settings, name: str, log: Log, *, durable: bool, evict: bool
 
     url = settings.store_url.reveal()
     return open_store(url, name, settings.store_bytes_max, durable=durable, evict=evict, on_damage=report)
+
+
+def _application(
+    settings: Settings,
+    stores: Stores,
+    policies: Policies,
+    watch: Watch,
+    recorder: rest.Recorder,
+    clock: Callable[[], float],
+    drains: Callable[[], bool],
+) -> Flask:
+    circuit, metrics, documents = policies.circuit, watch.metrics, _documents()
+    version = json.loads(documents.json)["info"]["version"]
+    metrics.look_up(_looked_up(version, stores, lambda: breaker.phase(circuit.state(), clock()), drains))
+    return rest.build(
+        settings,
+        policies.freshbooks,
+        policies.cache,
+        policies.safety,
+        policies.rates,
+        Readiness(stores.by_name(), circuit, drains, clock),
+        RESOURCES,
+        metrics,
+        watch.log,
+        documents,
+        recorder,
+    )
 
 
 def account_of(settings: Settings) -> bytes:

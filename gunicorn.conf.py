@@ -22,6 +22,7 @@ worker_class = "gateway.edge.worker.Worker"
 keepalive = 75
 graceful_timeout = int(_settings.upstream_deadline_s) + 5
 timeout = 60
+forwarder_headers = ""  # else who calls from this machine could set SCRIPT_NAME with a header
 accesslog = None
 loglevel = "warning"
 logger_class = "gateway.edge.server_log.ServerLog"
@@ -91,6 +92,8 @@ def _preflight(server: Any) -> None:
     from gateway.telemetry import open_log
 
     try:
+        if (unserved := getattr(server.cfg.worker_class, "unserved", None)) and (reason := unserved(server.cfg)):
+            raise preflight.CannotStart(reason)
         preflight.report(_settings, _version(), open_log(_settings.log_level))
     except preflight.CannotStart as error:
         sys.stderr.write(f"The gateway cannot start: {error}\n")

@@ -2,6 +2,11 @@
 
     GatewayError
     ├── CallerError              the caller must change the request
+    │   ├── MalformedRequest         not HTTP/1.1 as it is read here
+    │   ├── UriTooLong               a longer request line than is read
+    │   ├── HeadersTooLarge          more or longer headers than are read
+    │   ├── ExpectationUnknown       something else is expected than leave to go on
+    │   ├── TransferCodingUnknown    a body in a coding that is not read
     │   ├── MalformedBody            not JSON, not an object, a key twice
     │   ├── InvalidQuery             a query parameter is unknown, repeated or bad
     │   ├── InvalidHeader            a request header cannot be read
@@ -152,6 +157,26 @@ class GatewayError(Exception):
 
 class CallerError(GatewayError):
     """The request itself must change before it can succeed. Nothing was sent upstream."""
+
+
+class MalformedRequest(CallerError):
+    code = "malformed_request"
+
+
+class UriTooLong(CallerError):
+    code = "uri_too_long"
+
+
+class HeadersTooLarge(CallerError):
+    code = "headers_too_large"
+
+
+class ExpectationUnknown(CallerError):
+    code = "expectation_unknown"
+
+
+class TransferCodingUnknown(CallerError):
+    code = "transfer_coding_unknown"
 
 
 class MalformedBody(CallerError):

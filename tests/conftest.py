@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator.server import Simulator
 from tests.support.gateway import Caller, start_gateway
+from tests.support.ground import FolderGround, RedisGround
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,27 @@ def make_gateway(simulator: Simulator) -> Callable[..., Caller]:
 def caller(make_gateway: Callable[..., Caller]) -> Caller:
     """A caller of a gateway without authentication."""
     return make_gateway()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Shared by tests that leave it running."""
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def folder_ground(tmp_path: Path) -> Iterator[FolderGround]:
+    """A folder of the test's own."""
+    made = FolderGround(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def redis_ground(redis_server: RedisServer) -> Iterator[RedisGround]:
+    """A part of the Redis server that is the test's own."""
+    made = RedisGround(redis_server.url)
+    yield made
+    made.close()

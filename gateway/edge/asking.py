@@ -13,8 +13,9 @@ from gateway.edge.plain import Fields
 from gateway.edge.targets import Target, Targets
 from gateway.rest.inbound import Heard, Inbound
 
-_REMEMBERED_MAX = 4096
-_T = TypeVar("_T")
+REMEMBERED_MAX = 4096
+_Name = TypeVar("_Name")
+_What = TypeVar("_What")
 
 
 @dataclass(slots=True, eq=False)
@@ -42,79 +43,98 @@ class Ask(NamedTuple):
     confidential: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """Everything that header lines say which others may say as well, and what was wanted with them lately."""
+class _Lines(NamedTuple):
+    """Header lines, read. `are_own`: some are about one request alone."""
 
-    heard: Heard
-    wanted: dict[bytes, Wanted] = field(default_factory=dict)
+    voice: bytes
+    fields: Fields
+    are_own: bool
+    are_confidential: bool
 
 
 class Asking:
     """Understands plain reads, each way of asking once.
 
-    Nobody's credentials are kept: what has any is remembered under a digest that is keyed for this process.
+    Nobody's credentials are kept: what has any is remembered under a digest that is keyed for this process. A voice is
+    everything that header lines say which others may say as well, named by such a digest.
     """
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
         self._targets = Targets(inbound.readings)
-        self._voices: dict[bytes, _Voice | None] = {}
+        self._lines: dict[bytes, _Lines] = {}
+        self._voices: dict[bytes, Heard | None] = {}
+        self._wanted: dict[tuple[bytes, bytes], Wanted] = {}
         self._whole: dict[bytes, Ask] = {}
         self._key = secrets.token_bytes(32)
 
     def whole(self, data: bytes) -> Ask | None:
         """The plain read that `data` is, no more and no less; None: it is something else."""
-        known = self._whole.get(data) or self._whole.get(self._digest(data))
+        known = self._whole.get(data)
+        if known is None and (b"uthorization: " in data or b"ookie: " in data):
+            known = self._whole.get(self._digest(data))
         if known is not None:
             return known
         ask = self.first(data)
         if ask is None or ask.end != len(data):
             return None
         if ask.fields is None:
-            _remember(self._whole, self._digest(data) if ask.confidential else data, ask)
+            self._remember(self._whole, self._digest(data) if ask.confidential else data, ask)
         return ask
 
     def first(self, data: bytes, start: int = 0) -> Ask | None:
         """The plain read that begins at `start`; None: there is none, and the application must see the request."""
         head = plain.split(data, start)
-        fields = None if head is None else plain.read(head.fields)
-        voice = None if fields is None else self._voice(fields)
-        if head is None or fields is None or voice is None:
+        lines = None if head is None else self._read(head.fields)
+        if head is None or lines is None:
             return None
-        wanted = voice.wanted.get(head.target) or self._find(voice, head.target)
+        wanted = self._wanted.get((lines.voice, head.target)) or self._find(lines.voice, lines.fields, head.target)
         if wanted is None:
             return None
-        own = fields if fields.x_request_id or fields.traceparent or fields.tracestate else None
-        return Ask(wanted, own, head.end, fields.authorization is not None or b"ookie" in head.fields)
+        return Ask(wanted, lines.fields if lines.are_own else None, head.end, lines.are_confidential)
 
-    def _voice(self, fields: Fields) -> _Voice | None:
-        said = "\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii")
-        digest = self._digest(said)
-        if digest not in self._voices:
-            _remember(self._voices, digest, self._understand(fields))
-        return self._voices[digest]
-
-    def _understand(self, fields: Fields) -> _Voice | None:
-        """None when the application must refuse the request."""
-        variables = zip(plain.VARIABLES, fields, strict=True)
-        heard = self._inbound.hear({name: text for name, text in variables if text is not None})
-        return None if heard is None else _Voice(heard)
-
-    def _find(self, voice: _Voice, target: bytes) -> Wanted | None:
-        found = self._targets.find(target, voice.heard.token)
-        if found is None:
+    def _read(self, lines: bytes) -> _Lines | None:
+        """None: they are not plain."""
+        name = self._digest(lines)
+        if (known := self._lines.get(name)) is not None:
+            return known
+        fields = plain.read(lines)
+        if fields is None:
             return None
-        wanted = Wanted(found, voice.heard)
-        _remember(voice.wanted, target, wanted)
+        voice = self._digest("\0".join([text or "" for text in fields[: plain.COMMON_TOTAL]]).encode("ascii"))
+        are_own = bool(fields.x_request_id or fields.traceparent or fields.tracestate)
+        read = _Lines(voice, fields, are_own, fields.authorization is not None or b"cookie" in lines.lower())
+        if not are_own:
+            self._remember(self._lines, name, read)
+        return read
+
+    def forget(self) -> None:
+        """Everything: what is asked for again is soon back."""
+        for memory in (self._lines, self._voices, self._wanted, self._whole):
+            memory.clear()
+
+    def _find(self, voice: bytes, fields: Fields, target: bytes) -> Wanted | None:
+        heard = self._heard(voice, fields)
+        found = None if heard is None else self._targets.find(target, heard.token)
+        if heard is None or found is None:
+            return None
+        wanted = Wanted(found, heard)
+        self._remember(self._wanted, (voice, target), wanted)
         return wanted
+
+    def _heard(self, voice: bytes, fields: Fields) -> Heard | None:
+        """None when the application must refuse the request."""
+        if voice not in self._voices:
+            variables = zip(plain.VARIABLES, fields, strict=True)
+            heard = self._inbound.hear({name: text for name, text in variables if text is not None})
+            self._remember(self._voices, voice, heard)
+        return self._voices[voice]
+
+    def _remember(self, memory: dict[_Name, _What], name: _Name, what: _What) -> None:
+        """What is remembered holds on to what the other memories have, so all are full when one is."""
+        if len(memory) >= REMEMBERED_MAX:
+            self.forget()
+        memory[name] = what
 
     def _digest(self, data: bytes) -> bytes:
         return hashlib.blake2b(data, key=self._key, digest_size=16).digest()
-
-
-def _remember(memory: dict[bytes, _T], name: bytes, what: _T) -> None:
-    """A memory that is full forgets everything: what is asked for again is soon back."""
-    if len(memory) >= _REMEMBERED_MAX:
-        memory.clear()
-    memory[name] = what

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,19 +12,22 @@ from gunicorn.workers.gthread import TConn
 
 from gateway.edge.arrival import Arrival
 
-ARRIVE_S = 20.0
-"""How long a request may take to arrive, from its first byte."""
 CHUNK_BYTES = 8 * 1024
 
 
 class Port:
     """The socket as gunicorn's parser and responses see it: what they write is collected, and what they read beyond
-    what has arrived comes within the time that the request may take to arrive."""
+    what has arrived is what is there at once, so that no thread ever waits for a caller.
+
+    `is_spent`: it is not known where another request would begin, or there will be none. `has_leave`: the caller has
+    got leave to go on with its request already.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._written: list[bytes] = []
-        self.until_s = 0.0
+        self.is_spent = False
+        self.has_leave = False
 
     def sendall(self, data: bytes) -> None:
         self._written.append(data)
@@ -35,19 +37,20 @@ class Port:
         return written
 
     def send(self, data: bytes) -> int:
-        """At once: leave to go on with a request."""
-        return self._sock.send(data)
+        """Leave to go on with a request."""
+        if not self.has_leave:
+            self._written.append(data)
+        self.has_leave = False
+        return len(data)
 
     def recv(self, size: int) -> bytes:
-        """Nothing when the time is over, as from a caller who has hung up."""
-        remaining_s = self.until_s - time.monotonic()
+        """Nothing when nothing is there, as from a caller who has hung up."""
         try:
-            self._sock.settimeout(max(remaining_s, 0.001))
-            return self._sock.recv(size)
-        except TimeoutError:
-            return b""
-        finally:
-            self._sock.setblocking(False)
+            data = self._sock.recv(size)
+        except BlockingIOError:
+            data = b""
+        self.is_spent = self.is_spent or not data
+        return data
 
     def setblocking(self, flag: bool) -> None:
         """The loop's own business."""
@@ -62,10 +65,11 @@ class Port:
         return self._sock.fileno()
 
     def shutdown(self, how: int) -> None:
-        self._sock.shutdown(how)
+        self.is_spent = True
 
     def close(self) -> None:
-        self._sock.close()
+        """The loop will, once what was written is sent."""
+        self.is_spent = True
 
 
 class Connection(TConn):
@@ -83,7 +87,7 @@ class Connection(TConn):
         self.port = Port(sock)
         self.sock = cast(socket.socket, self.port)
         self.data_ready = True
-        self.arrived = b""
+        self.arrived = bytearray()
         self.arrival: Arrival | None = None
         self.unsent: memoryview | None = None
         self.busy = False
@@ -98,14 +102,20 @@ class Connection(TConn):
         except BlockingIOError:
             sent = 0
         if sent < (len(parts[0]) if len(parts) == 1 else sum(map(len, parts))):
-            self.unsent = memoryview(b"".join(parts))[sent:]
+            self.unsent = _without(sent, parts)
 
     def unread(self, data: bytes) -> None:
         """Gives bytes to gunicorn's parser, before whatever comes after them."""
         self.init()
         cast(RequestParser, self.parser).unreader.unread(data)
-        self.port.until_s = self.until_s
 
     def take_read_ahead(self) -> bytes:
         """What gunicorn's parser has read of the next request."""
         return b"" if self.parser is None else cast(RequestParser, self.parser).unreader.take_buffered()
+
+
+def _without(sent: int, parts: Sequence[bytes]) -> memoryview:
+    """What is left of an answer; one that many callers get is not copied for each."""
+    if len(parts) == 2 and sent >= len(parts[0]):
+        return memoryview(parts[1])[sent - len(parts[0]) :]
+    return memoryview(b"".join(parts))[sent:]

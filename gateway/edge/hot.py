@@ -51,3 +51,9 @@ class Hot:
     second: int
     form: Form
     tally: Tally
+
+    @property
+    def bytes_total(self) -> int:
+        """About what it holds in memory."""
+        held = (*self.found, self.copy.content.body, self.form.before, self.form.after)
+        return sum(len(one) for one in held if one is not None)

@@ -10,9 +10,11 @@ import re
 from typing import NamedTuple
 
 HEAD_BYTES_MAX = 4096
+FIELDS_MAX = 50
 _VERSION = b" HTTP/1.1\r\n"
 _FIELDS = re.compile(rb"(?:[A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+")
 _FIELD = re.compile(rb"([A-Za-z-]+): ([ -~]+)\r\n")
+_HOST = re.compile(r"(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,9}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _UNHEEDED = frozenset(
     b"accept-charset accept-encoding accept-language cookie dnt forwarded from pragma priority referer save-data "
@@ -31,7 +33,7 @@ class Head(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What plain header lines say, as text; None where the header is missing.
+    """What plain header lines say, as text; None where the header is missing. Some of it is secret, so none is shown.
 
     The first `COMMON_TOTAL` are not about one request alone.
     """
@@ -43,6 +45,9 @@ class Fields(NamedTuple):
     x_request_id: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+
+    def __repr__(self) -> str:
+        return "Fields(…)"
 
 
 NOTHING = Fields()
@@ -70,8 +75,11 @@ def read(fields: bytes) -> Fields | None:
     """What header lines say; None: they are not plain."""
     if not _FIELDS.fullmatch(fields):
         return None
+    found = _FIELD.findall(fields)
+    if len(found) > FIELDS_MAX:
+        return None
     said: dict[str, str] = {}
-    for name, value in _FIELD.findall(fields):
+    for name, value in found:
         folded = name.lower()
         heeded = _HEEDED.get(folded)
         if heeded is None:
@@ -81,4 +89,4 @@ def read(fields: bytes) -> Fields | None:
             return None
         else:
             said[heeded] = value.decode("ascii")
-    return Fields(**said)
+    return Fields(**said) if _HOST.fullmatch(said.get("host", "")) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import selectors
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 Callback = Callable[[Any], None]
@@ -30,9 +31,11 @@ class Poller:
         self._calls[number] = (callback, file)
 
     def unregister(self, file: int | HasFileno) -> None:
+        """A file that was closed meanwhile is waited for no more in any case."""
         number = file if isinstance(file, int) else file.fileno()
-        del self._calls[number]
-        self._epoll.unregister(number)
+        self._calls.pop(number, None)
+        with suppress(OSError, ValueError):
+            self._epoll.unregister(number)
 
     def ready(self, timeout_s: float | None) -> list[tuple[Callback, Any]]:
         """The calls to be made now, after waiting for one for at most `timeout_s` seconds; None: for ever.

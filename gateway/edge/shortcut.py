@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from gateway.edge import plain, wire
 from gateway.edge.asking import Ask, Asking, Wanted
@@ -24,6 +25,9 @@ from gateway.store.errors import StoreError
 from gateway.telemetry import Log
 from gateway.telemetry.tally import Tally as Calls
 
+HOT_BYTES_MAX = 16 * 1024 * 1024
+"""What answers that were given lately may hold in memory; beyond, all are worked out anew."""
+
 
 class Shortcut:
     """Answers plain reads. `snapshot` shows the cache's store; None where that is too far away to be waited for."""
@@ -37,6 +41,7 @@ class Shortcut:
         self._new_lines = wire.NewLines()
         self.asking = Asking(inbound)
         self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self._hot_bytes = 0
         self._counts_alone = inbound.recorder.counts_hits_alone
 
     def at_hand(self, asks: Sequence[Ask], started_s: float) -> list[Sequence[bytes] | None]:
@@ -85,8 +90,13 @@ class Shortcut:
                 self._inbound.recorder.count_hits(*tally.kind, tally.total, duration_s)
                 tally.total = 0
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the loop may do what the cache asks of its store."""
+        return self._snapshot is not None
+
     def answer(self, ask: Ask) -> Sequence[bytes]:
-        """The answer, as parts to be sent, from wherever it has to come. For threads."""
+        """The answer, as parts to be sent, from wherever it has to come. For a thread, or for a task if `is_near`."""
         context, recorder = self._context(ask), self._inbound.recorder
         recorder.begin()
         try:
@@ -107,8 +117,16 @@ class Shortcut:
             hot = self._formed(wanted, found, hot.copy, now_s)
         if hot is not None:
             hot.seen = snapshot.id
-        wanted.hot = hot
+        if hot is not wanted.hot:
+            self._keep(wanted, hot)
         return hot
+
+    def _keep(self, wanted: Wanted, hot: Hot | None) -> None:
+        old, wanted.hot = wanted.hot, hot
+        self._hot_bytes += (hot.bytes_total if hot else 0) - (old.bytes_total if old else 0)
+        if self._hot_bytes > HOT_BYTES_MAX:
+            self.asking.forget()
+            self._hot_bytes = 0
 
     def _formed(self, wanted: Wanted, found: list[bytes | None], copy: Copy, now_s: float) -> Hot:
         target = wanted.target
@@ -122,7 +140,7 @@ class Shortcut:
     def _ask(self, wanted: Wanted, context: RequestContext) -> Answer:
         inbound, target = self._inbound, wanted.target
         try:
-            with inbound.admission.place():
+            with nullcontext() if self.is_near else inbound.admission.place():
                 errand = inbound.admission.errand(wanted.heard.token, context)
                 return target.reading.answer(target.sought, wanted.heard.known, ANYTHING, errand)
         except GatewayError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Sequence
@@ -32,9 +33,26 @@ class Form(NamedTuple):
         return (head, self.body) if self.body else (head,)
 
 
+@functools.lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def own_lines(request_id: str, traceparent: str) -> bytes:
     """What is a request's own in its answer: the value of one header and another header."""
     return f"{request_id}\r\ntraceparent: {traceparent}".encode("ascii")
+
+
+def last(answer: Answer, request_id: str, traceparent: str) -> bytes:
+    """A whole answer to something that was not understood, after which the connection is closed."""
+    date = formatdate(time.time(), usegmt=True)
+    own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+    head = (
+        f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\nDate: {date}\r\nConnection: close\r\n"
+        f"{own}Content-Length: {len(answer.body)}\r\nX-Request-Id: "
+    )
+    end = f"\r\n{_NOSNIFF}\r\n".encode("ascii")
+    return head.encode("latin-1") + own_lines(request_id, traceparent) + end + answer.body
 
 
 class Heading:
@@ -46,7 +64,7 @@ class Heading:
 
     def form(self, answer: Answer, now_s: float | None = None) -> Form:
         """An answer given at `now_s` seconds since 1970; None: now."""
-        date = formatdate(time.time() if now_s is None else now_s, usegmt=True)
+        date = _date(int(time.time() if now_s is None else now_s))
         own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
         length = "" if answer.status in _WITHOUT_BODY else f"Content-Length: {len(answer.body)}\r\n"
         before = (

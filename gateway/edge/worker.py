@@ -16,23 +16,24 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
 
+from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import ThreadWorker
 
 from gateway import draining
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
-from gateway.edge.connection import ARRIVE_S, CHUNK_BYTES, Connection
-from gateway.edge.poller import Poller
+from gateway.edge.connection import CHUNK_BYTES, Connection
+from gateway.edge.poller import Callback, Poller
 from gateway.edge.pool import Pool
+from gateway.edge.refusals import Refusals
 from gateway.edge.shortcut import Shortcut
+from gateway.edge.tasks import Tasks
 
-SEND_S = 30.0
-"""How long a caller may take over an answer, from its last progress."""
-LINGER_S = 2.0
-"""How long a closed connection is listened to, so that the answer is not lost to a reset (RFC 9112 §9.6), and how long
-a worker that stops waits for another request on a connection."""
-ARRIVED_BYTES_MAX = 64 * 1024 * 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_FAILED = "A connection could not be served."
 _SWEEP_EVERY_S = 0.5
+_PAUSE_S = 0.5
+_NEW_FOR_S = 1.0
 _ROUNDS_MAX = 64
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
 """Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
@@ -40,6 +41,16 @@ _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
 
 class Worker(ThreadWorker):
     """The worker of `worker_class` in gunicorn.conf.py."""
+
+    arrive_s = 20.0
+    """How long a request may take to arrive, from its first byte."""
+    send_s = 30.0
+    """How long a caller may take over an answer, from its last progress."""
+    linger_s = 2.0
+    """How long a closed connection is listened to, so that the answer is not lost to a reset (RFC 9112 §9.6), and how
+    long a worker that stops waits for another request on a connection."""
+    arrived_bytes_max = 64 * 1024 * 1024
+    """What is kept of all requests that are still arriving; beyond, the one that has just grown is handed on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,16 +61,29 @@ class Worker(ThreadWorker):
         self._keeps_alive = False
         self._asking: list[Connection] = []
         self._asks: list[Ask] = []
+        self._pause_until_s = 0.0
         self._shortcut: Shortcut | None = None
+        self._refusals: Refusals | None = None
         self._metrics_port: int | None = None
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
         self.poller.close()
         self._poller = Poller()
+        self._tasks = Tasks(self._poller)
         self.poller = cast(selectors.DefaultSelector, self._poller)
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
+        self._refusals = extensions.get("refusals")
+
+    @classmethod
+    def unserved(cls, cfg: Any) -> str | None:
+        """What a configuration asks for that this worker has not; None if nothing."""
+        if cfg.is_ssl:
+            return "TLS ends in front of the gateway: certfile and keyfile cannot be set"
+        if cfg.proxy_protocol != "off" or "h2" in cfg.http_protocols:
+            return "the gateway speaks HTTP/1.1 alone: neither proxy_protocol nor HTTP/2 can be set"
+        return None
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         self._pool = Pool(self.cfg.threads)
@@ -72,14 +96,41 @@ class Worker(ThreadWorker):
             sock, client = listener.accept()
         except OSError as error:
             if error.errno not in _NOBODY:
-                raise
+                self._pause()
             return
         address = listener.getsockname()
         connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
-        connection.until_s = time.monotonic() + ARRIVE_S
+        connection.until_s = time.monotonic() + self.arrive_s
         self.nr_conns += 1
         self._connections.add(connection)
-        self._watch(connection)
+        try:
+            self._watch(connection)
+        except OSError:
+            self._drop(connection)
+            self._pause()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
+
+    def _pause(self) -> None:
+        """Callers wait until there are descriptors again."""
+        self.log.warning("No connection can be taken while descriptors or memory are used up.")
+        self._pause_until_s = time.monotonic() + _PAUSE_S
+        self._make_room()
+        self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        super().set_accept_enabled(bool(enabled) and time.monotonic() >= self._pause_until_s)
+
+    def _make_room(self) -> None:
+        """Lets go of some that ask nothing, or take long to ask, for others to be taken: of those whose time would be
+        over first, but of nobody who has only just come."""
+        new_s = time.monotonic() + self.arrive_s
+        waiting = [one for one in self._connections if not one.busy and one.unsent is None]
+        waiting = [one for one in waiting if not new_s - _NEW_FOR_S < one.until_s <= new_s]
+        waiting.sort(key=lambda one: one.until_s)
+        for connection in waiting[: 1 + self.worker_connections // 50]:
+            self._drop(connection)
 
     def _watch(self, connection: Connection) -> None:
         if not connection.watched:
@@ -99,15 +150,22 @@ class Worker(ThreadWorker):
             self.nr_conns -= 1
             connection.socket.close()
 
+    def _drop_of(self, call: Callback) -> None:
+        """Whatever goes wrong with one connection must not take the others along."""
+        if isinstance(call, partial) and isinstance(call.args[0], Connection):
+            self._drop(call.args[0])
+
     def _set_arrived(self, connection: Connection, data: bytes) -> None:
         self._arrived_bytes += len(data) - len(connection.arrived)
-        connection.arrived = data
+        connection.arrived = bytearray(data)
 
     # --- what comes in ---
 
     def _on_readable(self, connection: Connection, sock: socket.socket) -> None:
         if connection.busy:
             self._unwatch(connection)
+            return
+        if connection.unsent is not None:  # since this round began
             return
         try:
             data = sock.recv(CHUNK_BYTES)
@@ -145,10 +203,21 @@ class Worker(ThreadWorker):
             if not data:
                 return
             connection.arrival = Arrival()
-            connection.until_s = time.monotonic() + ARRIVE_S
-        self._set_arrived(connection, connection.arrived + data)
-        if connection.arrival.feed(data) or self._arrived_bytes > ARRIVED_BYTES_MAX:
+            connection.until_s = time.monotonic() + self.arrive_s
+        connection.arrived += data
+        self._arrived_bytes += len(data)
+        if connection.arrival.feed(data) or self._arrived_bytes > self.arrived_bytes_max:
             self._hand_on(connection)
+        elif connection.arrival.take_wish_for_leave():
+            self._give_leave(connection)
+
+    def _give_leave(self, connection: Connection) -> None:
+        """Who asks for leave has nothing else to read by then; a caller that cannot take it is not waited for."""
+        connection.port.has_leave = True
+        try:
+            connection.socket.sendall(_CONTINUE)
+        except OSError:
+            self._drop(connection)
 
     def _take_plain(self, connection: Connection, data: bytes) -> bytes:
         """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
@@ -157,7 +226,8 @@ class Worker(ThreadWorker):
         if shortcut is None or ask is None:
             return data
         self._set_arrived(connection, data[ask.end :])
-        self._serve(connection, partial(self._ask, connection, shortcut, ask))
+        self._count_requests(1)
+        self._serve_read(connection, shortcut, ask)
         return b""
 
     def _shortcut_for(self, connection: Connection) -> Shortcut | None:
@@ -165,26 +235,43 @@ class Worker(ThreadWorker):
         return self._shortcut if self._keeps_alive and not connection.for_metrics else None
 
     def _hand_on(self, connection: Connection) -> None:
-        data = connection.arrived
+        data, arrival = bytes(connection.arrived), connection.arrival
         self._set_arrived(connection, b"")
         connection.arrival = None
+        if arrival is not None and arrival.head_is_too_long:
+            self._serve(connection, partial(self._refuse_head, connection))
+            return
         connection.unread(data)
         self._serve(connection, partial(self._ask_application, connection))
 
     # --- what threads do ---
 
     def _serve(self, connection: Connection, serve: Callable[[], bool]) -> None:
+        """In a thread."""
         connection.busy = True
-        self._pool.put(partial(self._run, connection, serve))
+        served = partial(self.method_queue.defer, self._served, connection)
+        self._pool.put(partial(self._run, serve, served))
 
-    def _run(self, connection: Connection, serve: Callable[[], bool]) -> None:
+    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> None:
+        """In a task of the loop, or in a thread when the cache's store is far away."""
+        ask_for = partial(self._ask, connection, shortcut, ask)
+        if not shortcut.is_near:
+            self._serve(connection, ask_for)
+            return
+        connection.busy = True
+        self._tasks.start(partial(self._run, ask_for, partial(self._served, connection)))
+
+    def _run(self, serve: Callable[[], bool], served: Callable[[bool], None]) -> None:
+        """Tells whether the connection can be kept."""
         keep = False
         try:
             keep = serve()
+        except OSError:
+            self.log.debug("A caller has gone before its answer.")
         except Exception:
             self.log.exception("A request could not be served.")
         finally:
-            self.method_queue.defer(self._served, connection, keep)
+            served(keep)
 
     def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
         connection.send(shortcut.answer(ask))
@@ -194,27 +281,49 @@ class Worker(ThreadWorker):
         keep = bool(self.handle(connection))
         if written := connection.port.take_written():
             connection.send([written])
-        return keep
+        return keep and not connection.port.is_spent
+
+    def _refuse_head(self, connection: Connection) -> bool:
+        self.handle_error(None, connection.port, connection.client, LimitRequestHeaders("max buffer headers"))
+        connection.send([connection.port.take_written()])
+        return False
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """A problem document where gunicorn has a page in HTML."""
+        if self._refusals is None:
+            super().handle_error(req, client, addr, exc)
+        else:
+            client.sendall(self._refusals.answer(exc))
 
     def _served(self, connection: Connection, keep: bool) -> None:
         connection.busy = False
         connection.last = connection.last or not keep
-        self._go_on(connection)
+        try:
+            self._go_on(connection)
+        except Exception:
+            self.log.exception(_FAILED)
+            self._drop(connection)
 
     # --- what goes out ---
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
-        self._keepalive_s = float(self.cfg.keepalive) if self.alive else LINGER_S
+        self._keepalive_s = float(self.cfg.keepalive) if self.alive else self.linger_s
         self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
         for _ in range(_ROUNDS_MAX):
-            ready = self._poller.ready(timeout)
+            ready = self._poller.ready(self._tasks.wait_s(timeout))
             started_s = time.monotonic()
             for call, file in ready:
-                call(file)
-            if not self._asking:
+                try:
+                    call(file)
+                except Exception:
+                    self.log.exception(_FAILED)
+                    self._drop_of(call)
+            if self._asking:
+                self._answer_those(started_s)
+            self._tasks.go_on()
+            if not ready:
                 return
-            self._answer_those(started_s)
             timeout = 0.0
 
     def _answer_those(self, started_s: float) -> None:
@@ -223,13 +332,29 @@ class Worker(ThreadWorker):
         if shortcut is None:
             return
         until_s = started_s + self._keepalive_s
-        answers = shortcut.at_hand(asks, started_s)
+        self._count_requests(len(asks))
+        answers = self._at_hand(shortcut, asks, started_s)
         for connection, ask, parts in zip(asking, asks, answers, strict=True):
             if parts is None:
-                self._serve(connection, partial(self._ask, connection, shortcut, ask))
+                self._serve_read(connection, shortcut, ask)
             else:
                 connection.until_s = until_s
                 self._send(connection, parts)
+
+    def _at_hand(self, shortcut: Shortcut, asks: Sequence[Ask], started_s: float) -> Sequence[Sequence[bytes] | None]:
+        """Where looking goes wrong, the operation itself is asked, which tells what is wrong."""
+        try:
+            return shortcut.at_hand(asks, started_s)
+        except Exception:
+            self.log.exception("The cache could not be looked into.")
+            return [None] * len(asks)
+
+    def _count_requests(self, total: int) -> None:
+        """As gunicorn does for those that it parses: after `max_requests` another worker takes over."""
+        self.nr += total
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
 
     def _send(self, connection: Connection, parts: Sequence[bytes]) -> None:
         try:
@@ -242,7 +367,7 @@ class Worker(ThreadWorker):
 
     def _await_room(self, connection: Connection) -> None:
         self._unwatch(connection)
-        connection.until_s = time.monotonic() + SEND_S
+        connection.until_s = time.monotonic() + self.send_s
         connection.watched = True
         self.poller.register(connection.socket, selectors.EVENT_WRITE, partial(self._on_writable, connection))
 
@@ -255,7 +380,7 @@ class Worker(ThreadWorker):
         except OSError:
             self._drop(connection)
             return
-        connection.until_s = time.monotonic() + SEND_S
+        connection.until_s = time.monotonic() + self.send_s
         connection.unsent = unsent[sent:] if sent < len(unsent) else None
         if connection.unsent is None:
             self._unwatch(connection)
@@ -278,7 +403,8 @@ class Worker(ThreadWorker):
 
     def _end(self, connection: Connection) -> None:
         """Says that nothing more will come, and listens for a moment to what the caller was still sending."""
-        connection.until_s = time.monotonic() + LINGER_S
+        connection.until_s = time.monotonic() + self.linger_s
+        self._set_arrived(connection, b"")
         try:
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -294,16 +420,19 @@ class Worker(ThreadWorker):
         `force`: drops all for which nothing is being done.
         """
         now_s = time.monotonic()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
         if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
             return
         self._swept_s = now_s
         for connection in [one for one in self._connections if not one.busy and (force or one.until_s <= now_s)]:
-            if connection.arrived and not force:
+            if connection.arrived and connection.unsent is None and not force:
                 self._hand_on(connection)
             else:
                 self._drop(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: who asks nothing until then is not served any more."""
+        """The worker stops: who asks nothing until then is not served any more; who still reads its answer may."""
         for connection in self._connections:
-            connection.until_s = min(connection.until_s, deadline)
+            if connection.unsent is None:
+                connection.until_s = min(connection.until_s, deadline)

@@ -44,6 +44,7 @@ def plan(settings: Settings, version: str) -> dict[str, Any]:
         "cache_ttl_s": settings.cache_ttl_s,
         "cache_stale_s": settings.cache_stale_s,
         "rate_per_minute": settings.gateway_rate_per_minute or None,
+        "tracing": settings.otel_exporter_otlp_endpoint is not None,
         "store": _place(settings),
     }
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import msgspec
 
+from gateway import waiting
 from gateway.deadline import Deadline
 from gateway.errors import DeadlinePassed, UpstreamError
 from gateway.policy.copies import Content
@@ -68,7 +68,7 @@ class Trip(Protocol):
 class Flights:
     """Flights over a store."""
 
-    def __init__(self, store: Store, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, store: Store, wait: Callable[[float], None] = waiting.sleep) -> None:
         self._store = store
         self._wait = wait
         self._pulse = _Pulse(store)

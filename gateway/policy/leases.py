@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from gateway.store.lease import Lease, new_owner
 
 _MARGIN_S = 1.0
 _PAUSE_MAX_S = 0.05
+_RETURN_PAUSE_S = 0.3
+_RETURNS_MAX = 32
 
 
 class RecordLeases:
@@ -24,6 +27,7 @@ class RecordLeases:
         self._store = store
         self._account = account
         self._wait = wait
+        self._places = threading.BoundedSemaphore(_RETURNS_MAX)
 
     @contextmanager
     def hold(self, resource: str, key: int, deadline: Deadline) -> Iterator[bool]:
@@ -37,6 +41,7 @@ class RecordLeases:
         try:
             self._acquire(lease, owner, deadline)
         except StoreError:
+            self._return_later(lease, owner, deadline)  # only the answer may have been lost
             yield False
             return
         try:
@@ -45,7 +50,7 @@ class RecordLeases:
             try:
                 lease.release(owner)
             except StoreError:
-                pass
+                self._return_later(lease, owner, deadline)
 
     def _acquire(self, lease: Lease, owner: bytes, deadline: Deadline) -> None:
         pause_s = 0.002
@@ -54,3 +59,21 @@ class RecordLeases:
                 raise RecordBusy("Another change of this record did not finish in time.", retry_after_s=1)
             self._wait(random.uniform(pause_s / 2, pause_s))
             pause_s = min(pause_s * 1.5, _PAUSE_MAX_S)
+
+    def _return_later(self, lease: Lease, owner: bytes, deadline: Deadline) -> None:
+        """Or every other writer would wait until the lease ends by itself. When many are due already, this one does."""
+        if self._places.acquire(blocking=False):
+            threading.Thread(target=self._return, args=(lease, owner, deadline), daemon=True).start()
+
+    def _return(self, lease: Lease, owner: bytes, deadline: Deadline) -> None:
+        """Tries until the store has it back, or it has ended by itself."""
+        try:
+            while not deadline.passed:
+                self._wait(_RETURN_PAUSE_S)
+                try:
+                    lease.release(owner)
+                    return
+                except StoreError:
+                    pass
+        finally:
+            self._places.release()

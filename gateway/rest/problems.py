@@ -45,6 +45,48 @@ class Problem:
 
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
+        errors.MalformedRequest,
+        400,
+        "The request is not HTTP",
+        "The request line or a header is not HTTP/1.1 (RFC 9112), or it says two things about where the body ends. The "
+        "connection is closed.",
+        "Send the request with a client that speaks HTTP/1.1.",
+        when=None,
+    ),
+    Problem(
+        errors.UriTooLong,
+        414,
+        "The URL is too long",
+        "The request line is longer than 4094 bytes. The connection is closed.",
+        "Shorten the query.",
+        when=None,
+    ),
+    Problem(
+        errors.HeadersTooLarge,
+        431,
+        "The headers are too large",
+        "There are more than 100 headers, one of them is longer than 8190 bytes, or all of them than 64 KiB. The "
+        "connection is closed.",
+        "Send fewer or shorter headers.",
+        when=None,
+    ),
+    Problem(
+        errors.ExpectationUnknown,
+        417,
+        "The expectation is unknown",
+        "`Expect` asks for something else than `100-continue`. The connection is closed.",
+        "Leave out the header, or ask for `100-continue`.",
+        when=None,
+    ),
+    Problem(
+        errors.TransferCodingUnknown,
+        501,
+        "The transfer coding is unknown",
+        "`Transfer-Encoding` names a coding that the gateway does not read. The connection is closed.",
+        "Send the body with a `Content-Length`, or `chunked` alone.",
+        when=None,
+    ),
+    Problem(
         errors.MalformedBody,
         400,
         "The body cannot be read",

@@ -68,7 +68,7 @@ class Reading:
         """Raises what the upstream answers but a success, and `NotCached`."""
 
         def fetch(once: bool) -> Content:
-            return self._fetch(sought, replace(errand, once=once))
+            return self._fetch(sought, replace(errand, once=True) if once else errand)
 
         return self.shown(sought, known, self._cache.read(sought.place, wish, errand.deadline, fetch))
 

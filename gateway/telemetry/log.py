@@ -31,11 +31,12 @@ class Log(Protocol):
 
 def open_log(level: str, stream: BinaryIO | None = None) -> Log:
     """A log that writes to a binary stream; None is the standard output."""
-    log: Log = structlog.wrap_logger(
+    lazy = structlog.wrap_logger(
         structlog.BytesLogger(stream or sys.stdout.buffer),
         processors=[_render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
     )
+    log: Log = lazy.bind()  # once: the lazy one would bind anew for every line
     return log
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -34,6 +35,14 @@ class Labelled(Generic[_Metric]):
         if child is None:
             child = self._children[values] = self._metric.labels(*values) if values else self._metric
         return child
+
+
+class Durations(Histogram):
+    """A histogram that finds the bucket by bisection and keeps no exemplars."""
+
+    def observe(self, amount: float, exemplar: Mapping[str, str] | None = None) -> None:
+        self._sum.inc(amount)
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
 
 class Definition(NamedTuple):
@@ -144,9 +153,9 @@ class Metrics:
         self.definitions.append(Definition(f"{name}_total", "counter", labels, meaning))
         return Labelled(Counter(name, meaning, labels, registry=self.registry))
 
-    def _histogram(self, name: str, meaning: str, buckets_s: Sequence[float], *labels: str) -> Labelled[Histogram]:
+    def _histogram(self, name: str, meaning: str, buckets_s: Sequence[float], *labels: str) -> Labelled[Durations]:
         self.definitions.append(Definition(name, "histogram", labels, meaning))
-        return Labelled(Histogram(name, meaning, labels, registry=self.registry, buckets=buckets_s))
+        return Labelled(Durations(name, meaning, labels, registry=self.registry, buckets=buckets_s))
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         """Summed over the workers alive."""
@@ -157,7 +166,4 @@ class Metrics:
 def observe_many(histogram: Histogram, value: float, total: int) -> None:
     """As `total` calls of `observe`, at the price of one. The library has no such call, so this knows its parts."""
     histogram._sum.inc(value * total)
-    for bound, bucket in zip(histogram._upper_bounds, histogram._buckets, strict=True):
-        if value <= bound:
-            bucket.inc(total)
-            break
+    histogram._buckets[bisect_left(histogram._upper_bounds, value)].inc(total)

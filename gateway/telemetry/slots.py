@@ -10,9 +10,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import multiprocess, values
+
+from gateway.telemetry.cells import Cell, SlotFiles
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SLOT = "GATEWAY_WORKER_SLOT"
@@ -65,4 +68,4 @@ def count_in_process() -> None:
 def count_in_files() -> None:
     """Metrics made from now on keep their values in the files of this worker's slot, or of this process without one."""
     slot = os.environ.get(SLOT, f"p{os.getpid()}")
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    values.ValueClass = partial(Cell, SlotFiles(os.environ[FOLDER], slot))

@@ -12,6 +12,7 @@ from gateway.telemetry.metrics import Counter, Gauge
 from gateway.upstream.codec import Element
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call
+from gateway.waiting import acquired
 
 
 class Bulkhead:
@@ -44,7 +45,7 @@ class Bulkhead:
     def _wait(self, left_s: float) -> bool:
         """Whether a place got free in time."""
         with nullcontext() if self._waiting is None else self._waiting.track_inprogress():
-            return self._places.acquire(timeout=left_s)
+            return acquired(self._places, left_s)
 
     def around(self, remote: Remote) -> Remote:
         """The remote procedure call, made in a place."""

@@ -7,25 +7,31 @@ deadline. llhttp (httptools) parses the answers.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import os
 import select
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import httptools
 
+from gateway import waiting
 from gateway.deadline import Deadline
 from gateway.errors import AnswerLost, DeadlinePassed, GarbledAnswer, NotSent
 from gateway.upstream.protocol import Answer
 
 _HEAD_BYTES_MAX = 64 * 1024
-_CHUNK_BYTES = 64 * 1024
+_FIRST_BYTES = 16 * 1024
+_CHUNK_BYTES = 128 * 1024
+"""How much is received at a time: most answers are a record, and room that is not used costs time, too."""
+_T = TypeVar("_T")
 _Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
@@ -65,11 +71,11 @@ def _literal(origin: Origin) -> _Address | None:
 
 
 def _addresses(lookup: Future[list[Any]], deadline: Deadline) -> list[_Address]:
-    try:
-        found = lookup.result(deadline.remaining_s())
-    except FutureTimeout:
+    if not waiting.done(lookup, deadline.remaining_s()):
         lookup.cancel()
-        raise DeadlinePassed("The upstream's name was not resolved in time.", sent=False) from None
+        raise DeadlinePassed("The upstream's name was not resolved in time.", sent=False)
+    try:
+        found = lookup.result()
     except (OSError, UnicodeError) as error:
         raise NotSent("The upstream's name cannot be resolved.") from error
     return [(row[0], row[4][:2]) for row in found]
@@ -130,8 +136,7 @@ class Connection:
         try:
             rest = memoryview(request)
             while rest:
-                self._allow(deadline, sent=False)
-                rest = rest[self._sock.send(rest) :]
+                rest = rest[_patiently(self._sock, waiting.WRITE, partial(self._sock.send, rest), deadline) :]
         except TimeoutError:
             raise DeadlinePassed("The request could not be sent to the upstream in time.", sent=False) from None
         except OSError as error:
@@ -141,7 +146,7 @@ class Connection:
         reader = _AnswerReader()
         received_bytes = 0
         while not reader.complete:
-            data = self._receive_some(deadline)
+            data = self._receive_some(_CHUNK_BYTES if received_bytes else _FIRST_BYTES, deadline)
             received_bytes += len(data)
             if not data:
                 return reader.at_end()
@@ -154,21 +159,31 @@ class Connection:
         self.reusable = reader.keeps_alive
         return reader.answer()
 
-    def _receive_some(self, deadline: Deadline) -> bytes:
+    def _receive_some(self, most_bytes: int, deadline: Deadline) -> bytes:
         try:
-            self._allow(deadline, sent=True)
-            return self._sock.recv(_CHUNK_BYTES)
+            return _patiently(self._sock, waiting.READ, partial(self._sock.recv, most_bytes), deadline)
         except TimeoutError:
             raise DeadlinePassed("The upstream did not answer in time.", sent=True) from None
         except OSError as error:
             raise AnswerLost("The connection to the upstream broke before its answer was complete.") from error
 
-    def _allow(self, deadline: Deadline, *, sent: bool) -> None:
-        remaining_s = deadline.remaining_s()
-        if remaining_s <= 0:
-            what = "did not answer" if sent else "could not be reached"
-            raise DeadlinePassed(f"The upstream {what} in time.", sent=sent)
-        self._sock.settimeout(remaining_s)
+
+def _patiently(sock: socket.socket, event: int, act: Callable[[], _T], deadline: Deadline) -> _T:
+    """What `act` does with a socket that does not block, when it is ready for the event.
+
+    Raises `TimeoutError`, and as `act` does.
+    """
+    while (remaining_s := deadline.remaining_s()) > 0:
+        try:
+            return act()
+        except ssl.SSLWantReadError:
+            event = waiting.READ
+        except ssl.SSLWantWriteError:
+            event = waiting.WRITE
+        except BlockingIOError:
+            pass
+        waiting.ready(sock, event, remaining_s)
+    raise TimeoutError
 
 
 def _connect(addresses: list[_Address], deadline: Deadline) -> socket.socket:
@@ -187,8 +202,14 @@ def _connect(addresses: list[_Address], deadline: Deadline) -> socket.socket:
 def _connect_one(family: socket.AddressFamily, address: tuple[str, int], timeout_s: float) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout_s)
-        sock.connect(address)
+        sock.setblocking(False)
+        error = sock.connect_ex(address)
+        if error == errno.EINPROGRESS:
+            if not waiting.ready(sock, waiting.WRITE, timeout_s):
+                raise TimeoutError
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
     except BaseException:
         sock.close()
         raise
@@ -196,11 +217,17 @@ def _connect_one(family: socket.AddressFamily, address: tuple[str, int], timeout
 
 
 def _secure(sock: socket.socket, origin: Origin, deadline: Deadline) -> socket.socket:
+    """Takes the socket over; when this fails it is closed."""
     if origin.tls is None:
         return sock
     try:
-        sock.settimeout(max(deadline.remaining_s(), 0.001))
-        return origin.tls.wrap_socket(sock, server_hostname=origin.host)
+        secured = origin.tls.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
+        try:
+            _patiently(secured, waiting.READ, secured.do_handshake, deadline)
+        except BaseException:
+            secured.close()
+            raise
+        return secured
     except TimeoutError:
         raise DeadlinePassed("The upstream did not finish the TLS handshake in time.", sent=False) from None
     except ssl.SSLCertVerificationError as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 
+from gateway import waiting
 from gateway.errors import CircuitOpen, NotSent, Overloaded, RecordNotFound, RpcOutcome, UpstreamError, Written
 from gateway.telemetry import Metrics
 from gateway.upstream.codec import Element
@@ -62,7 +62,7 @@ def backoff_s(attempts: int) -> float:
     return random.uniform(0, min(_BACKOFF_MAX_S, _BACKOFF_BASE_S * 2**attempts))
 
 
-def retrying(remote: Remote, budget: Budget, metrics: Metrics, wait: Callable[[float], None] = time.sleep) -> Remote:
+def retrying(remote: Remote, budget: Budget, metrics: Metrics, wait: Callable[[float], None] = waiting.sleep) -> Remote:
     """Repeats failed calls within their deadline and the budget.
 
     A write that failed after an attempt which may have been applied says so (`written`), whatever the last attempt met;

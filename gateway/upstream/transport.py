@@ -90,9 +90,7 @@ class HttpTransport:
         self._adapter = PooledAdapter(self._url, answer_bytes_max, idle_connections_max, ca_file)
 
     def __call__(self, call: Call) -> Answer:
-        response = self._adapter.send(self._request(call), timeout=Limits(call.deadline, call.repeat is Repeat.READ))
-        framed = not isinstance(response, UnframedResponse)
-        return Answer(response.status_code, response.headers, response.content, framed)
+        return self._adapter.send(self._request(call), timeout=Limits(call.deadline, call.repeat is Repeat.READ)).answer
 
     def close(self) -> None:
         self._adapter.close()
@@ -123,8 +121,18 @@ class Limits:
     repeatable: bool
 
 
-class UnframedResponse(Response):
-    """A response whose body only the end of the connection ended, so that one cut short looks whole."""
+class AnsweredResponse(Response):
+    """A response whose answer is here whole. `requests` would make ready for cookies, redirects and streaming."""
+
+    def __init__(self, request: PreparedRequest, answer: Answer) -> None:
+        self.answer = answer
+        self.request = request
+        self.url = request.url or ""
+        self.status_code = answer.status
+        self.headers = answer.headers  # type: ignore[assignment]  # their names are in lower case
+        self._content = answer.body
+        self._content_consumed = True
+        self.history = []
 
 
 class PooledAdapter(BaseAdapter):
@@ -150,16 +158,9 @@ class PooledAdapter(BaseAdapter):
         verify: Any = True,
         cert: Any = None,
         proxies: Any = None,
-    ) -> Response:
+    ) -> AnsweredResponse:
         """One exchange within `timeout`, which must be `Limits`. Raises as `Transport` says."""
-        answer = self._exchange(self._wire_format(request), timeout)
-        response = Response() if answer.framed else UnframedResponse()
-        response.status_code = answer.status
-        response.headers.update(answer.headers)
-        response.url = request.url or ""
-        response.request = request
-        response._content = answer.body
-        return response
+        return AnsweredResponse(request, self._exchange(self._wire_format(request), timeout))
 
     def close(self) -> None:
         while self._idle:

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import FolderGround, Ground, RedisGround, gateway_on
 from tests.support.gateway import Caller
-from tests.support.redis_server import RedisServer
-
-
-@pytest.fixture(scope="package")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Shared by tests that leave it running."""
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def folder_ground(tmp_path: Path) -> Iterator[Ground]:
-    """A folder of the test's own."""
-    made = FolderGround(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def redis_ground(redis_server: RedisServer) -> Iterator[Ground]:
-    """A part of the Redis server that is the test's own."""
-    made = RedisGround(redis_server.url)
-    yield made
-    made.close()
+from tests.support.ground import Ground, gateway_on
 
 
 @pytest.fixture

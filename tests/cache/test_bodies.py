@@ -10,8 +10,9 @@ from gateway.policy.shelf import Place, Shelf
 from gateway.secret import Secret
 from gateway.store.interface import Delete
 from simulator.server import Simulator
-from tests.cache.ground import ON_BOTH_STORES, STALE_S, Ground, asked, body, gateway_on, stamps_of
+from tests.cache.ground import STALE_S, asked, body, stamps_of
 from tests.support.gateway import Caller
+from tests.support.ground import ON_BOTH_STORES, Ground, gateway_on
 
 PAGE = "/clients?per_page=100"
 

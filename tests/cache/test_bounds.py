@@ -11,8 +11,10 @@ import pytest
 from gateway.policy.cache import EARLY_SHARE
 from gateway.policy.keeping import JITTER
 from simulator.server import Simulator
-from tests.cache.ground import SAFETY_S, TTL_S, FolderGround, Ground, ahead, body, cache_status, events, gateway_on
+from tests.cache.ground import TTL_S, body, cache_status, events
 from tests.support.gateway import Caller
+from tests.support.ground import FolderGround, Ground, ahead, gateway_on
+from tests.support.watched_store import SAFETY_S
 
 BOUND_BYTES = 1 << 20
 MINIMAL = {"Prefer": "return=minimal"}

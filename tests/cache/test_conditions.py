@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,22 +13,15 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import (
-    ON_BOTH_STORES,
-    SAFETY_S,
-    FolderGround,
-    Ground,
-    ahead,
-    asked,
-    body,
-    cache_status,
-    gateway_on,
-    refusal,
-)
-from tests.support.gateway import Caller
+from tests.cache.ground import asked, body, cache_status
+from tests.support.gateway import Caller, start_gateway
+from tests.support.ground import ON_BOTH_STORES, FolderGround, Ground, ahead, gateway_on, refusal
+from tests.support.redis_server import RedisServer
 from tests.support.server import GatewayProcess
+from tests.support.watched_store import SAFETY_S
 
 RECORD = "/clients/13"
+ENVIRONMENT = {"UPSTREAM_TOKEN": "demo-admin", "GATEWAY_AUTH": "open"}
 CHANGES: dict[str, dict[str, Any]] = {
     "PATCH": {"json": {"notes": "mine"}},
     "PUT": {"json": {"email": "mine@example.com"}},
@@ -189,6 +183,39 @@ def test_who_cannot_wait_that_long_is_told_that_the_record_is_busy(simulator: Si
     assert begun.result(SAFETY_S).status_code == 200
 
 
+@ON_BOTH_STORES
+def test_a_lease_that_could_not_be_returned_at_once(simulator: Simulator, ground: Ground, caller: Caller) -> None:
+    """Is returned when the store is back: the next writer does not wait until the lease ends by itself."""
+    simulator.faults.add("gate", gate="first", methods=["client.update"], times=1)
+    begun = ahead(caller, "PATCH", RECORD, json={"notes": "first"})
+    simulator.gates.wait("first")
+    ground.coordination.is_down = True
+    simulator.gates.open("first")
+    assert begun.result(SAFETY_S).status_code == 200
+    ground.coordination.is_down = False
+    second = caller.patch(RECORD, json={"notes": "second"}, headers={"Prefer": "wait=8"})
+    assert body(second)["notes"] == "second"
+
+
+def test_a_lease_whose_store_answered_too_late(simulator: Simulator, tmp_path: Path) -> None:
+    """The change goes on without it; what the server gave after all is returned, and keeps nobody out."""
+    server = RedisServer(tmp_path).start()
+    try:
+        caller = start_gateway({**ENVIRONMENT, "UPSTREAM_URL": simulator.url, "STORE_URL": server.url})
+        assert body(caller.patch(RECORD, json={"notes": "before"}))["notes"] == "before"
+        server.hang()
+        assert body(caller.patch(RECORD, json={"notes": "first"}))["notes"] == "first"
+        server.go_on()
+        give_up_at = time.monotonic() + SAFETY_S
+        while caller.get("/readyz").status_code != 200:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+        second = caller.patch(RECORD, json={"notes": "second"}, headers={"Prefer": "wait=8"})
+        assert body(second)["notes"] == "second"
+    finally:
+        server.kill()
+
+
 def test_a_lease_is_not_lost_when_the_cache_runs_full(simulator: Simulator, tmp_path: Path) -> None:
     """While a change is held upstream, copies of others fill the store twice; another writer is still kept out."""
     ground = FolderGround(tmp_path, bound_bytes=1 << 20)
@@ -318,9 +345,8 @@ def test_when_the_record_cannot_be_compared_nothing_is_written(
 def test_of_sixty_four_changes_with_one_tag_one_is_made(simulator: Simulator, tmp_path: Path) -> None:
     """Over four workers, at once: one 200, sixty-three 412, one write upstream, and the winner's text is there."""
     env = {
+        **ENVIRONMENT,
         "UPSTREAM_URL": simulator.url,
-        "UPSTREAM_TOKEN": "demo-admin",
-        "GATEWAY_AUTH": "open",
         "GATEWAY_WORKERS": "4",
         "GATEWAY_THREADS": "80",
         "UPSTREAM_DEADLINE_S": "60",

@@ -21,9 +21,11 @@ from gateway.policy.copies import Content, content_of
 from gateway.policy.flights import Flights, lease_key
 from gateway.store.interface import Batch, Delete, Put, Write
 from simulator.server import Simulator
-from tests.cache.ground import ON_BOTH_STORES, SAFETY_S, Ground, ahead, asked, body, cache_status, refusal
+from tests.cache.ground import asked, body, cache_status
 from tests.support.gateway import Caller
+from tests.support.ground import ON_BOTH_STORES, Ground, ahead, refusal
 from tests.support.server import GatewayProcess
+from tests.support.watched_store import SAFETY_S
 
 CALLERS = 8
 MINIMAL = {"Prefer": "return=minimal"}

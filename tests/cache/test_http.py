@@ -13,9 +13,10 @@ import pytest
 
 from gateway.policy.copies import etag_of
 from simulator.server import Simulator
-from tests.cache.ground import ON_BOTH_STORES, FolderGround, Ground, RedisGround, asked, body, cache_status, refusal
-from tests.cache.ground import gateway_on as gateway
+from tests.cache.ground import asked, body, cache_status
 from tests.support.gateway import Caller
+from tests.support.ground import ON_BOTH_STORES, FolderGround, Ground, RedisGround, refusal
+from tests.support.ground import gateway_on as gateway
 from tests.support.redis_server import RedisServer
 from tests.support.server import GatewayProcess
 

@@ -11,24 +11,11 @@ import redis
 
 from gateway.policy.stamps import Stamp
 from simulator.server import Simulator
-from tests.cache.ground import (
-    DEADLINE_S,
-    ON_BOTH_STORES,
-    SAFETY_S,
-    SETTLE_S,
-    Ground,
-    RedisGround,
-    ahead,
-    asked,
-    body,
-    cache_status,
-    events,
-    gateway_on,
-    refusal,
-    stamps_of,
-)
+from tests.cache.ground import SETTLE_S, asked, body, cache_status, events, stamps_of
 from tests.support.gateway import Caller
+from tests.support.ground import DEADLINE_S, ON_BOTH_STORES, Ground, RedisGround, ahead, gateway_on, refusal
 from tests.support.redis_server import RedisServer
+from tests.support.watched_store import SAFETY_S
 
 PATHS = {"record": "/clients/13", "list": "/clients?per_page=100&folder=active"}
 MINIMAL = {"Prefer": "return=minimal"}

@@ -10,18 +10,10 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import (
-    SAFETY_S,
-    Ground,
-    ahead,
-    asked,
-    body,
-    cache_status,
-    events,
-    gateway_on,
-    refusal,
-)
+from tests.cache.ground import asked, body, cache_status, events
 from tests.support.gateway import Caller
+from tests.support.ground import Ground, ahead, gateway_on, refusal
+from tests.support.watched_store import SAFETY_S
 
 RECORD, PAGE = "/clients/13", "/clients?folder=active"
 READS = ["client.get", "client.list"]

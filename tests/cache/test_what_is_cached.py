@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import ON_BOTH_STORES, Ground, ahead, asked, body, cache_status, refusal
+from tests.cache.ground import asked, body, cache_status
 from tests.support.gateway import Caller
+from tests.support.ground import ON_BOTH_STORES, Ground, ahead, refusal
 
 READS = ["/clients/13", "/clients", "/clients?folder=active&per_page=3"]
 

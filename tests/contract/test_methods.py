@@ -30,10 +30,11 @@ WRONG = [(m, path) for path, allowed in ALLOWED.items() for m in METHODS if m no
 
 @pytest.mark.parametrize("path", ["/clients", "/clients/13", "/clients?per_page=2&folder=active", "/livez", "/docs"])
 def test_head_is_get_without_the_body(caller: Caller, path: str) -> None:
-    """The same status and headers, `Content-Length` and `ETag` included; only whether the cache had it differs."""
+    """The same status and headers, `Content-Length` and `ETag` included; only the names of the two requests differ, and
+    whether the cache had it."""
     get, head = caller.get(path), caller.request("HEAD", path)
     assert (head.status_code, head.get_data()) == (200, b"")
-    own = {"X-Request-Id", "Cache-Status"}
+    own = {"X-Request-Id", "traceparent", "Cache-Status"}
     kept = [{name: value for name, value in one.headers.items() if name not in own} for one in (get, head)]
     assert kept[0] == kept[1]
     assert int(head.headers["Content-Length"]) == len(get.get_data())

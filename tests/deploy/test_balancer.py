@@ -27,6 +27,8 @@ READS = ["GET", "HEAD", "OPTIONS"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 BODY = b'{"email": "a@example.com"}'
 DONE = http(b'{"id": 13}', headers="Content-Type: application/json\r\n")
+LAST = http(b'{"id": 13}', headers="Content-Type: application/json\r\nConnection: close\r\n")
+"""The same from a gateway that then closes, and says so as a real one does: no read is sent into the close."""
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Gateways:
         return Misbehaving(script)
 
     def answering(self) -> Misbehaving:
-        return self.taking_then(lambda peer: peer.send(DONE))
+        return self.taking_then(lambda peer: peer.send(LAST))
 
 
 @pytest.fixture

@@ -136,6 +136,14 @@ def test_a_gateway_has_time_to_end(name: str) -> None:
     assert seconds(SERVICES[name]["stop_grace_period"]) >= needed_s + END_SPARE_S
 
 
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_a_gateway_drains_longer_than_nginx_leaves_the_other_out(name: str) -> None:
+    """In a roll that nginx is not told of, the second refuses no sooner than the first is asked again."""
+    left_out = re.findall(r"fail_timeout=(\w+)", (DEPLOY / "nginx" / "upstreams.conf").read_text(encoding="utf-8"))
+    assert len(left_out) == len(GATEWAYS)
+    assert float(environment(name)["GATEWAY_DRAIN_S"]) > max(map(seconds, left_out))
+
+
 def test_only_gateways_reach_redis() -> None:
     """Its network leads nowhere else."""
     assert COMPOSE["networks"]["store"]["internal"] is True

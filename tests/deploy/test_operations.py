@@ -93,13 +93,16 @@ def test_the_tls_listener_is_one_that_nginx_takes(tmp_path: Path) -> None:
 
 
 def test_the_other_commands_name_what_is_there() -> None:
-    """Files of the project, services of compose, objects and labels of Kubernetes."""
+    """Files and targets of the project, services of compose, objects and labels of Kubernetes."""
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     services = read_yaml(DEPLOY / "compose.yaml")["services"]
     commands = [line for text in SHOWN for line in text.splitlines()]
     assert len(commands) > 10
     for command in commands:
-        assert command.split()[0] in ("docker", "kubectl", "curl"), command
-        assert [path for path in re.findall(r"\bdeploy/[\w./-]+", command) if not (ROOT / path).exists()] == []
+        assert command.split()[0] in ("docker", "kubectl", "curl", "make"), command
+        named = re.findall(r"\bdeploy/[\w./-]+|\brequirements[\w.-]+", command)
+        assert [path for path in named if not (ROOT / path).exists()] == []
+        assert set(re.findall(r"^make (\w+)", command)) <= set(targets)
         assert set(re.findall(r"(?:--wait|build|exec|nginx) (gateway-\d|nginx)\b", command)) <= set(services)
         assert set(re.findall(r"deployment/(\w+)", command)) <= {"gateway"}
         assert set(re.findall(r"-n (\S+)", command)) <= {"freshbooks-gateway"}

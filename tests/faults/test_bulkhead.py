@@ -171,13 +171,14 @@ def test_places_are_given_back_after_errors(make_gateway: Callable[..., Caller],
 
 @pytest.fixture
 def crowded(simulator: Simulator) -> Iterator[ServedGateway]:
-    """A gateway under gunicorn with one worker of six threads: four for records, two that stay free."""
+    """A gateway under gunicorn with one worker of six threads, and four places for calls."""
     env = {
         "UPSTREAM_URL": simulator.url,
         "UPSTREAM_TOKEN": "demo-admin",
         "GATEWAY_AUTH": "open",
         "GATEWAY_WORKERS": "1",
         "GATEWAY_THREADS": "6",
+        "UPSTREAM_IN_FLIGHT_MAX": "4",
         "UPSTREAM_DEADLINE_S": "60",
         "CACHE_TTL_S": "0",
         "LOG_LEVEL": "error",

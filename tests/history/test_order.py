@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.server import Simulator
-from tests.cache.ground import FolderGround, ahead, gateway_on
+from tests.support.ground import FolderGround, ahead, gateway_on
 
 CLIENT = {"email": "ada@example.com", "first_name": "Ada"}
 

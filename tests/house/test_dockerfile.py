@@ -54,6 +54,15 @@ def test_whatever_is_copied_exists_and_is_let_in(source: str) -> None:
     assert any(fnmatch(source.rstrip("/"), pattern) for pattern in allowed)
 
 
+def test_the_lock_for_traces_has_all_of_the_services_lock() -> None:
+    """An image with REQUIREMENTS=requirements-otel.txt is the tested one, to the version, and more."""
+    service, traces = ((ROOT / f"{name}.txt").read_text() for name in ("requirements", "requirements-otel"))
+    pins = [set(re.findall(r"^([\w.-]+==\S+(?: ;.*?)?) \\$", lock, re.MULTILINE)) for lock in (service, traces)]
+    assert {"flask", "lxml"} <= {pin.partition("==")[0] for pin in pins[0]}
+    assert pins[0] < pins[1]
+    assert "opentelemetry-sdk" in {pin.partition("==")[0] for pin in pins[1] - pins[0]}
+
+
 @pytest.mark.parametrize("instruction", ["CMD", "HEALTHCHECK"])
 def test_commands_are_started_without_a_shell(instruction: str) -> None:
     """A shell between would swallow TERM, and a slim image need not have what a shell line calls."""

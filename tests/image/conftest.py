@@ -22,7 +22,7 @@ import pytest
 
 from simulator.server import Simulator
 from tests.image.container import Container, Image
-from tools.image.build import ROOT, build
+from tools.image.build import ROOT, build, revision
 
 BASE = "localhost/debian-python"
 IMAGE = "localhost/freshbooks-gateway"
@@ -68,8 +68,9 @@ def image() -> Iterator[Image]:
         buildah = Buildah(Path(folder))
         make_base(buildah)
         isolated = ["--isolation=oci", "--runtime=runc", "--network=host", "--pull=never"]
+        commit = revision()
         build([*buildah.command, "build", "--format=docker", *isolated], IMAGE, BASE)
-        yield read_image(buildah)
+        yield read_image(buildah, commit)
 
 
 def make_base(buildah: Buildah) -> None:
@@ -79,15 +80,16 @@ def make_base(buildah: Buildah) -> None:
     buildah("commit", "--quiet", "--rm", container, BASE)
 
 
-def read_image(buildah: Buildah) -> Image:
+def read_image(buildah: Buildah, commit: str) -> Image:
     described = json.loads(buildah("inspect", "--type=image", IMAGE))
     root = buildah("mount", buildah("from", "--pull=never", IMAGE))
-    return Image(described["Docker"]["config"], json.dumps(described["History"]), Path(root))
+    return Image(commit, described["Docker"]["config"], json.dumps(described["History"]), Path(root))
 
 
 @pytest.fixture(scope="session")
 def settings(shared_simulator: Simulator) -> dict[str, str]:
-    """What an operator gives: the upstream, who may call, and the token in a file. The port is a free one."""
+    """What an operator gives: the upstream, who may call, and the token in a file. The port is a free one, and nobody
+    has to be told when it ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     return {
@@ -95,6 +97,7 @@ def settings(shared_simulator: Simulator) -> dict[str, str]:
         "UPSTREAM_TOKEN_FILE": "/run/secrets/upstream_token",
         "GATEWAY_API_KEYS": hashlib.sha256(API_KEY.encode()).hexdigest(),
         "GATEWAY_BIND": f"127.0.0.1:{port}",
+        "GATEWAY_DRAIN_S": "0",
     }
 
 

@@ -24,8 +24,9 @@ SECRETS = "/run/secrets"
 
 @dataclass(frozen=True)
 class Image:
-    """What was built: its configuration as Docker writes it, its history, and its root file system."""
+    """What was built: from which commit, its configuration as Docker writes it, its history, its root file system."""
 
+    commit: str
     config: Mapping[str, Any]
     history: str
     root: Path
@@ -97,6 +98,13 @@ class Container:
     def output(self) -> str:
         """What it has written so far, on both standard streams."""
         return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for_output(self, text: str) -> None:
+        """Until it has written this: the runtime hands it on, a moment after it was written."""
+        give_up_at = time.monotonic() + START_S
+        while text not in self.output():
+            assert time.monotonic() < give_up_at, f"it does not say {text}:\n{self.output()}"
+            time.sleep(_POLL_S)
 
     def pids(self) -> list[int]:
         """Its processes, by the machine's numbers."""

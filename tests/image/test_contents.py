@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.container import VOLUME, Container, Image
-from tools.image.build import ROOT, revision, version
+from tools.image.build import ROOT, version
 from tools.image.lent import pip_settings
 
 pytestmark = pytest.mark.timeout(600)
@@ -99,7 +99,7 @@ def test_it_tells_what_it_is(image: Image) -> None:
     """The labels of the Open Container Initiative: whoever finds the image finds the commit."""
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in image.config["Labels"].items()}
     assert labels["version"] == version()
-    assert labels["revision"] == revision()
+    assert labels["revision"] == image.commit
     assert labels["base.name"].startswith("localhost/")
     assert {"title", "description", "licenses"} <= set(labels)
 

@@ -57,7 +57,7 @@ def test_nothing_secret_is_in_what_it_writes(gateway: Container, simulator: Simu
     """Neither the upstream's token nor a caller's key; and it did write about the request."""
     headers = {**KEY, "X-Request-Id": "image-canary"}
     assert gateway.ask("GET", "/clients/13", headers=headers)[0] == 200
-    assert "image-canary" in gateway.output()
+    gateway.wait_for_output("image-canary")
     assert not any(secret in gateway.output() for secret in (TOKEN, API_KEY))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.keys.ground import another, count, json_of, refusal, with_key
+from tests.keys.ground import another, count, json_of, with_key
 from tests.support.gateway import Caller
+from tests.support.ground import refusal
 
 JANE = "/clients/13"
 NEW_CONTACT = {"contacts": [{"email": "new@example.com"}]}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.keys.ground import OWNER_LIFE_S, Ground, count, gateway_on, ids_of, json_of, refusal, take, with_key
+from tests.keys.ground import OWNER_LIFE_S, count, ids_of, json_of, take, with_key
 from tests.support.gateway import Caller
+from tests.support.ground import Ground, gateway_on, refusal
 
 ADA = {"email": "ada@engines.example", "first_name": "Ada"}
 JANE = "/clients/13"

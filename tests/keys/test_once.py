@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.keys.ground import DAY_S, Ground, another, count, ids_of, json_of, refusal, with_key
+from tests.keys.ground import DAY_S, another, count, ids_of, json_of, with_key
 from tests.support.gateway import Caller
+from tests.support.ground import Ground, refusal
 
 ADA: dict[str, Any] = {
     "email": "ada@engines.example",

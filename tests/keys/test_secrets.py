@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from simulator.server import Simulator
-from tests.keys.ground import Ground, another, with_key
+from tests.keys.ground import another, with_key
 from tests.support.gateway import Caller
+from tests.support.ground import Ground
 
 PASSWORD, TOKEN, API_KEY, KEY = "canary-password", "demo-admin", "canary-api-key", "canary-idempotency-key"
 ADA: dict[str, Any] = {"email": "ada@engines.example", "first_name": "canary-name", "password": PASSWORD}

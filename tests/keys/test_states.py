@@ -16,7 +16,8 @@ from gateway.errors import KeyInFlight, KeyReused
 from gateway.policy.idempotency import Answer, Idempotency, Reservation
 from gateway.secret import Secret
 from gateway.telemetry import Metrics, open_log
-from tests.keys.ground import DAY_S, DEADLINE_S, OWNER_LIFE_S, FolderGround
+from tests.keys.ground import DAY_S, OWNER_LIFE_S
+from tests.support.ground import DEADLINE_S, FolderGround
 
 ANSWER = Answer(201, b"{}", {"Location": "/clients/1"})
 ENDS = ("done", "made", "unknown", "free")

@@ -18,8 +18,9 @@ from gateway.store.errors import StoreFull
 from gateway.store.interface import Put, Store
 from gateway.store.open import open_store
 from simulator.server import Simulator
-from tests.keys.ground import FolderGround, another, count, gateway_on, ids_of, json_of, refusal, take, with_key
+from tests.keys.ground import another, count, ids_of, json_of, take, with_key
 from tests.support.gateway import Caller
+from tests.support.ground import FolderGround, gateway_on, refusal
 from tests.support.redis_server import RedisServer
 
 ADA = {"email": "ada@engines.example", "first_name": "Ada"}

@@ -13,8 +13,9 @@ import pytest
 
 from gateway.store.interface import Put, Store
 from simulator.server import Simulator
-from tests.keys.ground import Ground, another, gateway_on, ids_of, json_of, refusal
+from tests.keys.ground import another, ids_of, json_of
 from tests.support.gateway import Caller
+from tests.support.ground import Ground, gateway_on, refusal
 
 ADA: dict[str, Any] = {"email": "ada@engines.example", "first_name": "Ada"}
 RICHER = ADA | {"last_name": "Lovelace"}

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from simulator.server import Simulator
-from tests.keys.ground import Ground, count, ids_of, json_of, refusal
+from tests.keys.ground import count, ids_of, json_of
 from tests.support.gateway import Caller
+from tests.support.ground import Ground, refusal
 
 ADA: dict[str, Any] = {"email": "ada@engines.example", "first_name": "Ada"}
 SEE = "/clients?email=ada%40engines.example"

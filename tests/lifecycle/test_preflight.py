@@ -17,7 +17,7 @@ import pytest
 
 from gateway.lifecycle import preflight
 from gateway.settings import Settings
-from gateway.store.embedded.examination import network_file_system
+from gateway.store.embedded.examination import network_file_system, overwrites_in_place
 from gateway.telemetry import open_log
 from simulator.server import Simulator
 from tests.integration.conftest import settings
@@ -74,10 +74,18 @@ def test_it_says_once_what_it_will_do(simulator: Simulator) -> None:
         "cache_ttl_s": 0.0,
         "cache_stale_s": 300.0,
         "rate_per_minute": 600,
+        "tracing": False,
     }
     assert {name: first[name] for name in wanted} == wanted
     assert first["store"].endswith("/store")
     assert first["version"] == json.loads((ROOT / "openapi.json").read_bytes())["info"]["version"]
+
+
+def test_it_says_whether_traces_are_sent(tmp_path: Path) -> None:
+    """To a collector; without one they are not."""
+    collectors: list[dict[str, str]] = [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}]
+    starts = [told(STORE_URL=str(tmp_path), **collector)[0] for collector in collectors]
+    assert [line["tracing"] for line in starts] == [False, True]
 
 
 def test_looking_leaves_nothing_open_in_the_process_that_forks(simulator: Simulator, tmp_path: Path) -> None:
@@ -233,3 +241,12 @@ def test_a_folder_on_a_network_file_system_is_known(path: str, kind: str | None)
     """By the nearest mount above it, the last of several on one place."""
     assert network_file_system(path, MOUNTS) == kind
     assert network_file_system(path, "") is None
+
+
+@pytest.mark.parametrize(
+    "path, in_place", [("/srv/data/local/store", True), ("/covered/store", True), ("/srv/data", False), ("/", False)]
+)
+def test_a_folder_whose_files_are_overwritten_in_place_is_known(path: str, in_place: bool) -> None:
+    """By the same look; where nothing is known it is not taken for one."""
+    assert overwrites_in_place(path, MOUNTS) is in_place
+    assert not overwrites_in_place(path, "")

@@ -17,9 +17,10 @@ from gateway.telemetry import Metrics
 from gateway.upstream.breaker import OPEN_FIRST_S, SCORE_MAX
 from gateway.upstream.codec import Element
 from gateway.upstream.transport import Call
-from tests.keys.ground import BOUND_BYTES
 from tests.support.redis_server import RedisServer
 from tests.support.wire import call
+
+BOUND_BYTES = 4 << 20
 
 
 class Clock:

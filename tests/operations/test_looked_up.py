@@ -41,7 +41,7 @@ def stores(tmp_path: Path) -> Stores:
 
 def scrape(simulator: Simulator, stores: Stores, *, draining: bool = False) -> dict[tuple[str, ...], float]:
     env = {"UPSTREAM_URL": simulator.url, "UPSTREAM_TOKEN": "demo-admin", "GATEWAY_AUTH": "open"}
-    app = open_app(Settings.from_env(env), open_log("info", io.BytesIO()), stores=stores, draining=lambda: draining)
+    app = open_app(Settings.from_env(env), open_log("info", io.BytesIO()), stores=stores, drains=lambda: draining)
     return samples(Caller(app.test_client(), io.BytesIO()).get("/metrics").get_data())
 
 

@@ -5,15 +5,6 @@ import pytest
 
 from gateway.store.interface import Store
 from tests.store.places import FolderPlace, Place, RedisPlace
-from tests.support.redis_server import RedisServer
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Shared by tests that leave it running."""
-    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=["embedded", "redis"])

@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import threading
@@ -18,13 +19,15 @@ import lmdb
 from gateway.store.atomic import add, compare_and_set
 from gateway.store.embedded.folder import Folder
 from gateway.store.errors import StoreFull
-from gateway.store.interface import Add, Check, Put
+from gateway.store.interface import Add, Check, Delete, Put
 from gateway.store.lease import Lease
 from tests.store.places import StoreAt
 
 _SPAWN = multiprocessing.get_context("spawn")
 _ANSWER_WITHIN_S = 60
 LIFETIME_S = 600
+NOBODY = 10001
+"""A user, and a group, that the image has and this machine need not know."""
 
 
 class Helper:
@@ -90,6 +93,17 @@ def count(pipe: "Connection[Any, Any]", at: StoreAt, times: int) -> None:
     store = at.open()
     _ready(pipe)
     pipe.send([add(store, b"count", 1, LIFETIME_S) for _ in range(times)])
+
+
+def count_as_nobody(pipe: "Connection[Any, Any]", at: StoreAt, times: int) -> None:
+    """The same, without the rights of root."""
+    if os.geteuid() == 0:
+        # What is imported late may lie where only root may look: so it is imported now.
+        add(at._replace(name="of root").open(), b"count", 1, LIFETIME_S)
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    count(pipe, at, times)
 
 
 def race(pipe: "Connection[Any, Any]", at: StoreAt, keys: int, me: bytes) -> None:
@@ -167,6 +181,26 @@ def meet_file_limit(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
     pipe.send((refused, read, store.get(b"after")))
 
 
+def fill_disk(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
+    """Writes small and large, sweeps, evicts and removes until 50 writes found no room on the disk; reports how many
+    did not and did, and what it still reads. Does it again when told."""
+    store = at.open()
+    dice = random.Random(7)
+    store.apply([], [Put(b"first", b"1", LIFETIME_S)])
+    while True:
+        written = refused = 0
+        while refused < 50 and written < 50_000:
+            key = b"entry %d" % dice.randrange(20_000)
+            size = dice.choice([10, 300, 1_500, 5_000, 200_000]) if written % 50 == 0 else 1_200
+            try:
+                store.apply([], [Put(key, b"x" * size, dice.choice([0.001, LIFETIME_S])), Delete(b"%d" % written)])
+                written += 1
+            except StoreFull:
+                refused += 1
+        pipe.send((refused, written, store.get(b"first")))
+        pipe.recv()
+
+
 def use_across_fork(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
     """Uses one store object in a parent and three forked children, in turn; reports the exit codes and the count."""
     store = at.open()
@@ -189,7 +223,10 @@ def hold_writer_lock(pipe: "Connection[Any, Any]", at: StoreAt) -> None:
     add(store, b"count", 1, LIFETIME_S)
     store.close()
     folder = Folder(os.path.join(at.url, at.name), lock_timeout_s=10)
-    with folder.lock, lmdb.open(folder.data, max_dbs=3, map_size=at.bound_bytes, lib_version=0) as env:
+    opened = lmdb.open(
+        folder.data, max_dbs=3, map_size=at.bound_bytes, sync=at.durable, writemap=not at.durable, lib_version=0
+    )
+    with folder.lock, opened as env:
         data = env.open_db(b"data")
         with env.begin(data, write=True) as txn:
             for number in range(500):

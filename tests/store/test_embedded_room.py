@@ -1,5 +1,6 @@
 """The embedded store keeps within its bound, and nothing in it grows for ever."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from gateway.store.atomic import add, compare_and_set
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.embedded.environment import open_view
+from gateway.store.embedded.folder import Folder
 from gateway.store.errors import StoreFull
 from gateway.store.interface import Delete, Put, Status
 from tests.store import processes
@@ -165,12 +168,15 @@ def test_a_full_store_whose_entries_expire(records: EmbeddedStore, hands: Hands)
     assert taken > first * 0.9
 
 
-def test_a_new_file(cache: EmbeddedStore, tmp_path: Path) -> None:
-    """Has its full length from the start, in holes that take no space: a shorter one has been truncated."""
-    cache.apply([], [Put(b"key", VALUE, 100)])
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_new_file(tmp_path: Path, durable: bool) -> None:
+    """Has its full length from the start, mostly in holes that take no space: a shorter one has been truncated."""
+    store = EmbeddedStore(str(tmp_path), 256 << 20, durable=durable, evict=False)
+    store.apply([], [Put(b"key", VALUE, 100)])
+    store.close()
     facts = (tmp_path / "data" / "data.mdb").stat()
-    assert facts.st_size == BOUND_BYTES
-    assert facts.st_blocks * 512 < BOUND_BYTES / 10
+    assert facts.st_size == 256 << 20
+    assert facts.st_blocks * 512 < (256 << 20) / 10
 
 
 def test_a_store_that_may_evict_says_so(cache: EmbeddedStore, tmp_path: Path) -> None:
@@ -210,7 +216,62 @@ def test_a_bound_that_was_changed(tmp_path: Path) -> None:
     small.close()
 
 
+def test_a_process_that_comes_with_a_smaller_bound(tmp_path: Path) -> None:
+    """Does not cut the file under a process that was opened with a larger one and has not written since."""
+    small = StoreAt(str(tmp_path.parent), tmp_path.name, 1 << 20)
+    first = small.open()
+    first.apply([], [Put(b"key", VALUE, 100)])
+    first.close()
+    large = EmbeddedStore(str(tmp_path), 8 << 20, durable=False, evict=False)
+    assert large.get(b"key") == VALUE
+    with processes.helpers(processes.answer_reads, [(small,)]) as (reader,):
+        reader.tell(b"key")
+        assert reader.hear() == VALUE
+        assert file_bytes(tmp_path) == 8 << 20
+        assert fill(large) > 10_000
+    large.close()
+
+
 def test_a_disk_without_room(tmp_path: Path) -> None:
     """Refuses the write as full, still reads, and takes writes when there is room again."""
-    with processes.helpers(processes.meet_file_limit, [(StoreAt(str(tmp_path), "store"),)]) as (writer,):
+    with processes.helpers(processes.meet_file_limit, [(StoreAt(str(tmp_path), "store", durable=True),)]) as (writer,):
         assert writer.hear() == (True, [b"1", None], b"2")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nobody but root may mount a small disk")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("evict", [False, True])
+def test_a_full_disk_under_a_store_that_is_written_in_place(small_disk: Path, evict: bool) -> None:
+    """Refuses writes and kills nobody, though the file is written through a map; when there is room it goes on."""
+    at = StoreAt(str(small_disk), "store", 192 << 20, evict=evict)
+    with processes.helpers(processes.fill_disk, [(at,), (at,)]) as writers:
+        for size in ("60m", "80m"):
+            for writer in writers:
+                refused, written, first = writer.hear()
+                assert (refused, first) == (50, b"1")
+                assert written > 100
+            subprocess.run(["mount", "-o", f"remount,size={size}", small_disk], check=True)
+            for writer in writers:
+                writer.tell("there is room")
+    assert index_matches_data(at.url + "/store")
+
+
+def test_how_a_store_is_written(tmp_path: Path, small_disk: Path) -> None:
+    """What may be lost with the machine through the map, what must last by system calls."""
+    for place, durable in ((small_disk, False), (tmp_path, True)):
+        folder = Folder(str(place), lock_timeout_s=10)
+        with folder.lock:
+            view = open_view(folder, BOUND_BYTES, durable=durable)
+        assert view.env.flags()["writemap"] is not durable
+        view.env.close()
+        folder.close()

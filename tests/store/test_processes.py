@@ -1,6 +1,8 @@
 """What every store promises to several processes at once, and to those that outlive a killed one."""
 
+import os
 import random
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,17 @@ def test_forks_while_threads_are_at_work(place: Place) -> None:
         codes, expected, count = parent.hear()
     assert codes == [0] * 20
     assert count == expected > 20
+
+
+def test_a_user_who_is_not_root() -> None:
+    """Has an embedded store that works, and is the same in another process of that user."""
+    with tempfile.TemporaryDirectory(prefix="gateway-store-") as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, processes.NOBODY, processes.NOBODY)
+        at = StoreAt(folder, "store")
+        (totals,) = processes.results(processes.count_as_nobody, [(at, 2)])
+        (more_totals,) = processes.results(processes.count_as_nobody, [(at, 2)])
+    assert [*totals, *more_totals] == [1, 2, 3, 4]
 
 
 def test_an_embedded_store_in_a_forked_child(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Builds the image with the builder at hand: docker, podman or buildah, in this order.
 
-    python -m tools.image [--tag NAME] [--base IMAGE]
+    python -m tools.image [--tag NAME] [--base IMAGE] [--requirements FILE]
 
 Exit code: 0 when it is built, 1 when there is no builder or it failed.
 """
@@ -18,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make image", description="Builds the image.")
     parser.add_argument("--tag", default="freshbooks-gateway", help="the image's name (%(default)s)")
     parser.add_argument("--base", help="the image to build on, instead of the one that the Dockerfile names")
+    parser.add_argument("--requirements", help="a lock of more than the service needs: requirements-otel.txt")
     options = parser.parse_args()
     builder = builder_at_hand()
     if builder is None:
@@ -25,7 +26,7 @@ def main() -> int:
         return 1
     print(f"==> image {options.tag}: {' '.join(builder)}", flush=True)
     try:
-        build(builder, options.tag, options.base)
+        build(builder, options.tag, options.base, options.requirements)
     except subprocess.CalledProcessError as error:
         print(f"make image: {builder[0]} ended with exit code {error.returncode}", file=sys.stderr)
         return 1

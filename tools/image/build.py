@@ -32,13 +32,13 @@ def _answers(program: str) -> bool:
     return subprocess.run([program, "info"], check=False, capture_output=True).returncode == 0
 
 
-def build(builder: Sequence[str], tag: str, base: str | None = None) -> None:
-    """Builds the checkout. `base` is the image to build on; None: the one that the Dockerfile names.
+def build(builder: Sequence[str], tag: str, base: str | None = None, requirements: str | None = None) -> None:
+    """Builds the checkout. `base` is the image to build on, `requirements` the lock; None: what the Dockerfile names.
 
     Raises `subprocess.CalledProcessError` when the builder fails; what it says is on the standard streams.
     """
-    values = {"VERSION": version(), "REVISION": revision()} | ({"BASE": base} if base else {})
-    arguments = [f"--build-arg={name}={value}" for name, value in values.items()]
+    values = {"VERSION": version(), "REVISION": revision(), "BASE": base, "REQUIREMENTS": requirements}
+    arguments = [f"--build-arg={name}={value}" for name, value in values.items() if value is not None]
     with lent.secrets(os.environ) as secrets:
         environ = os.environ | {"DOCKER_BUILDKIT": "1"}
         subprocess.run([*builder, *arguments, *secrets, f"--tag={tag}", "."], cwd=ROOT, env=environ, check=True)

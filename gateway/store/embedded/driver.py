@@ -190,6 +190,7 @@ class EmbeddedStore:
         with view.folder.lock:
             if view.moved():
                 raise _MovedError
+            self._reach(view, batch)
             txn = view.begin(write=True)
             try:
                 applied = self._room.apply(view.entries, txn, batch, self._clock())
@@ -205,8 +206,18 @@ class EmbeddedStore:
     def _make_room(self, view: View, batch: Batch) -> None:
         """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""
         view.env.reader_check()
-        with contextlib.suppress(lmdb.MapFullError), view.folder.lock, view.begin(write=True) as txn:
-            self._room.make(view.entries, txn, batch, self._clock())
+        with contextlib.suppress(lmdb.MapFullError), view.folder.lock:
+            self._reach(view, batch)
+            with view.begin(write=True) as txn:
+                self._room.make(view.entries, txn, batch, self._clock())
+
+    def _reach(self, view: View, batch: Batch) -> None:
+        """Raises `StoreFull`, `StoreDown`."""
+        if view.allocation is not None:
+            try:
+                view.allocation.reach(self._room.reach_bytes(batch))
+            except OSError as error:
+                raise StoreDown(f"no space could be taken in {self._opening.path}: {error.strerror}") from None
 
 
 def _commit(txn: "lmdb.Transaction[bytes]") -> None:

@@ -1,16 +1,20 @@
 """An opened lmdb environment, and what lmdb's errors mean for whoever uses the store."""
 
-import errno
+import os
 from collections.abc import Sequence
 from enum import Enum, auto
 
 import lmdb
 
+from gateway.store.embedded.allocation import NO_SPACE, Allocation
 from gateway.store.embedded.entries import Entries
+from gateway.store.embedded.examination import overwrites_in_place, read_mounts
 from gateway.store.embedded.folder import Folder
 from gateway.store.embedded.lmdbfile import FORMAT_LIBRARY
 
 _LARGEST_READERS = 4_096
+_READER_BYTES = 64
+_OPENING_BYTES = 1 << 16
 
 
 class Meaning(Enum):
@@ -31,11 +35,10 @@ _DAMAGED = (
     lmdb.ProblemError,
     lmdb.BadChecksumError,
 )
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def meaning_of(error: lmdb.Error) -> Meaning:
-    if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError | lmdb.DiskError) or error.code in _NO_SPACE:
+    if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError | lmdb.DiskError) or error.code in NO_SPACE:
         return Meaning.FULL
     if isinstance(error, _DAMAGED):
         return Meaning.DAMAGED
@@ -43,12 +46,13 @@ def meaning_of(error: lmdb.Error) -> Meaning:
 
 
 class View:
-    """One process's look at the data of one generation."""
+    """One process's look at the data of one generation. `allocation`: what a batch must reach first; None: nothing."""
 
-    __slots__ = ("begin", "data", "entries", "env", "folder", "generation", "stamp")
+    __slots__ = ("allocation", "begin", "data", "entries", "env", "folder", "generation", "stamp")
 
-    def __init__(self, env: lmdb.Environment, entries: Entries, folder: Folder) -> None:
+    def __init__(self, env: lmdb.Environment, entries: Entries, folder: Folder, allocation: Allocation | None) -> None:
         self.folder = folder
+        self.allocation = allocation
         self.env = env
         self.begin = env.begin
         self.entries = entries
@@ -70,10 +74,21 @@ class View:
 
 
 def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
-    """Wants the folder's lock held. Raises `StoreCorrupted`, `lmdb.Error`, `OSError`."""
+    """Wants the folder's lock held. Raises `StoreCorrupted`, `StoreFull`, `lmdb.Error`, `OSError`.
+
+    What may be lost with the machine is written through the map, which saves a system call a page, if the file system
+    lets space be taken beforehand. A process that writes by system calls beside such a one sees and shows the same
+    pages; lmdb warns of that mixture only because of what reaches the disk when. The map is never shorter than the
+    file, which lmdb would cut to it under the feet of processes that were opened with a larger bound.
+    """
     folder.create()
-    map_bytes = max(bound_bytes, folder.inspect().map_bytes)
-    folder.fill_up(map_bytes)
+    meta = folder.inspect()
+    map_bytes = folder.fill_up(max(bound_bytes, meta.map_bytes))
+    allocation = None
+    if not durable and overwrites_in_place(os.path.realpath(folder.path), read_mounts()):
+        allocation = Allocation(folder.file, map_bytes, meta.page_bytes)
+        allocation.reach(_OPENING_BYTES)
+    _allocate_readers(folder)
     env = lmdb.open(
         folder.data,
         map_size=map_bytes,
@@ -83,6 +98,7 @@ def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
         mode=0o600,
         sync=durable,
         metasync=durable,
+        writemap=allocation is not None,
         readahead=False,
         lib_version=FORMAT_LIBRARY,
     )
@@ -92,4 +108,13 @@ def open_view(folder: Folder, bound_bytes: int, *, durable: bool) -> View:
     except BaseException:
         env.close()
         raise
-    return View(env, entries, folder)
+    return View(env, entries, folder, allocation)
+
+
+def _allocate_readers(folder: Folder) -> None:
+    """lmdb's table of readers is a map with holes as well, and every process writes to it."""
+    file = os.open(os.path.join(folder.data, "lock.mdb"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(file, 0, (_LARGEST_READERS + 64) * _READER_BYTES)
+    finally:
+        os.close(file)

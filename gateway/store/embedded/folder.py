@@ -27,6 +27,7 @@ class Folder:
     def __init__(self, path: str, lock_timeout_s: float) -> None:
         self.path = path
         self.data = os.path.join(path, "data")
+        self.file = os.path.join(self.data, "data.mdb")
         self._condemned = os.path.join(self.data, "condemned")
         os.makedirs(path, mode=0o700, exist_ok=True)
         self.lock = FileLock(os.path.join(path, "write.lock"), lock_timeout_s)
@@ -57,22 +58,21 @@ class Folder:
         """Raises `StoreCorrupted` for files that must not be opened."""
         if os.path.exists(self._condemned):
             raise StoreCorrupted("it was found damaged before")
-        file = os.path.join(self.data, "data.mdb")
-        meta = read_meta(file) if os.path.exists(file) else None
+        meta = read_meta(self.file) if os.path.exists(self.file) else None
         if meta is None:
             raise StoreCorrupted("its file is missing or not one of lmdb's")
-        if os.path.getsize(file) < meta.least_file_bytes:
+        if os.path.getsize(self.file) < meta.least_file_bytes:
             raise StoreCorrupted("its file has been truncated")
         return meta
 
-    def fill_up(self, map_bytes: int) -> None:
-        """Gives the file its full length, in holes that take no space.
+    def fill_up(self, least_bytes: int) -> int:
+        """Gives the file its full length, in holes that take no space; tells that length.
 
         From then on a file shorter than its last page has been truncated, and no look into the map can fall off it.
         """
-        file = os.path.join(self.data, "data.mdb")
-        if os.path.getsize(file) < map_bytes:
-            os.truncate(file, map_bytes)
+        if os.path.getsize(self.file) < least_bytes:
+            os.truncate(self.file, least_bytes)
+        return os.path.getsize(self.file)
 
     def made_before_boot(self) -> bool:
         """Whether the system has started anew since: then what was not synced may be half written."""
@@ -104,7 +104,7 @@ def _map_stamp(path: str) -> memoryview:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(file).st_size < _STAMP_BYTES:
-            os.truncate(file, _STAMP_BYTES)
+            os.posix_fallocate(file, 0, _STAMP_BYTES)  # no hole: it is written through the map, on a full disk too
         return memoryview(mmap.mmap(file, _STAMP_BYTES)).cast("Q")
     finally:
         os.close(file)

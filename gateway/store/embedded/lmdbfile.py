@@ -14,7 +14,11 @@ _META_FLAG = 0x08
 _MAGIC = 0xBEEFC0DE
 _VERSION = 1
 _FLAGS = struct.Struct("=10xH")
-_META = struct.Struct("=IIQQ" + "IHHQQQQQ" * 2 + "QQ")
+_BEFORE_LAST_PAGE = "=IIQQ" + "IHHQQQQQ" * 2
+_META = struct.Struct(_BEFORE_LAST_PAGE + "QQ")
+LAST_PAGE_OFFSET_BYTES = _PAGE_HEAD_BYTES + struct.calcsize(_BEFORE_LAST_PAGE)
+"""Where the first two pages of a file, each of which describes one state, hold the number of its last page."""
+
 _SMALLEST_PAGE_BYTES = 512
 _META_END_BYTES = _PAGE_HEAD_BYTES + _META.size
 

@@ -21,6 +21,9 @@ _BYTES_PER_TURN = 65_536
 _SWEPT_PER_WRITE = 4
 _EVICTED_PER_WRITTEN = 2
 _BATCHES_IN_WAITING = 3
+_REACH_BYTES = 16 << 20
+_REACH_PER_WRITE_BYTES = 5 * (1 << 16)
+_REACH_PER_WRITTEN_BYTE = 256
 
 
 class Batch(NamedTuple):
@@ -52,6 +55,14 @@ class Room:
         """Raises `StoreFull` for what would not fit in an empty store, with the pages a change needs beside it."""
         if batch.written_bytes > self._bound_bytes * _LARGEST_SHARE:
             raise StoreFull(f"a batch of {batch.written_bytes} bytes is too large for a store of {self._bound_bytes}")
+
+    def reach_bytes(self, batch: Batch) -> int:
+        """How much of the file a batch may touch at the very most, with all that is swept and evicted on the way.
+
+        An entry that goes touches 16 pages at most and commonly one, of which it took 64 bytes or more; each write may
+        sweep four, and each byte written evict four. What was left over from smaller batches is in the fixed part.
+        """
+        return _REACH_BYTES + _REACH_PER_WRITE_BYTES * len(batch.writes) + _REACH_PER_WRITTEN_BYTE * batch.written_bytes
 
     def apply(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> Applied | None:
         """Raises `StoreFull` with nothing of the batch in the transaction, which may have swept and can be committed.
