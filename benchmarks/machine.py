@@ -36,9 +36,10 @@ def _system() -> str:
 
 
 def _first_number(command: list[str]) -> str:
-    """The first version in what a command prints; how it exits does not matter."""
+    """The first version in what a command prints; how it exits does not matter. Debian's nginx is no user's command."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
     try:
-        told = subprocess.run(command, check=False, capture_output=True, text=True)
+        told = subprocess.run(command, check=False, capture_output=True, text=True, env={"PATH": path})
     except FileNotFoundError:
         return "not installed"
     found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
