@@ -30,6 +30,16 @@ class Poller:
         self._epoll.register(number, _MASKS[events])
         self._calls[number] = (callback, file)
 
+    def register_once(self, file: HasFileno, events: int, callback: Callback) -> None:
+        """As `register`, for one call; the file may have been registered so before, and is `unregister`ed if it is not
+        called."""
+        number, mask = file.fileno(), _MASKS[events] | select.EPOLLONESHOT
+        try:
+            self._epoll.modify(number, mask)
+        except FileNotFoundError:
+            self._epoll.register(number, mask)
+        self._calls[number] = (callback, file)
+
     def unregister(self, file: int | HasFileno) -> None:
         """A file that was closed meanwhile is waited for no more in any case."""
         number = file if isinstance(file, int) else file.fileno()

@@ -85,13 +85,15 @@ class Tasks:
     def _suspend(self, file: HasFileno | None, event: int, timeout_s: float) -> bool:
         wait = _Wait(getcurrent(), file, time.monotonic() + timeout_s)
         if file is not None:
-            self._poller.register(file, event, partial(self._is_ready, wait))
+            self._poller.register_once(file, event, partial(self._is_ready, wait))
         heapq.heappush(self._timers, (wait.until_s, next(self._numbers), wait))
         self._waits_total += 1
         return bool(self._loop.switch())
 
     def _is_ready(self, wait: _Wait, _file: HasFileno) -> None:
-        self._resume(wait, True)
+        if not wait.is_over:
+            wait.file = None
+            self._resume(wait, True)
 
     def _resume(self, wait: _Wait, is_ready: bool) -> None:
         if wait.is_over:

@@ -8,6 +8,7 @@ everything else, byte for byte as it came, to gunicorn's parser and the WSGI app
 from __future__ import annotations
 
 import errno
+import gc
 import selectors
 import socket
 import time
@@ -35,6 +36,7 @@ _SWEEP_EVERY_S = 0.5
 _PAUSE_S = 0.5
 _NEW_FOR_S = 1.0
 _ROUNDS_MAX = 64
+_GARBAGE_MIN = 10_000
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
 """Another worker was faster, the caller has gone, or the listener refuses everybody (`gateway.lifecycle.listening`)."""
 
@@ -75,6 +77,8 @@ class Worker(ThreadWorker):
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
         self._refusals = extensions.get("refusals")
+        gc.freeze()  # what is here stays, and need not be looked through again and again
+        gc.set_threshold(_GARBAGE_MIN)
 
     @classmethod
     def unserved(cls, cfg: Any) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from gateway.deadline import Deadline
 from gateway.errors import SeveralCandidates, UpstreamError, WriteInDoubt, Written
@@ -261,4 +262,4 @@ def _with_time_left(errand: Errand) -> Errand:
     """The errand with a part of its time kept back, to find out what happened should the answer get lost."""
     remaining_s = errand.deadline.remaining_s()
     kept_s = min(remaining_s * _FINDING_OUT_SHARE, _FINDING_OUT_MAX_S)
-    return replace(errand, deadline=Deadline(errand.deadline.at_s - kept_s))
+    return msgspec.structs.replace(errand, deadline=Deadline(errand.deadline.at_s - kept_s))

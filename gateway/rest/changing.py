@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -256,7 +256,7 @@ class Changing:
         """The record as the upstream has it now; the cache has it then, too."""
 
         def fetch(once: bool) -> Content:
-            return content_of(self._freshbooks.get(self._resource, key, replace(errand, once=once)))
+            return content_of(self._freshbooks.get(self._resource, key, msgspec.structs.replace(errand, once=once)))
 
         try:
             return self._cache.read_back(self._resource.name, key, errand.token, fetch)

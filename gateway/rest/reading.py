@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from flask import Response, request
 
 from gateway.policy.cache import Cache, Shown
@@ -68,7 +69,7 @@ class Reading:
         """Raises what the upstream answers but a success, and `NotCached`."""
 
         def fetch(once: bool) -> Content:
-            return self._fetch(sought, replace(errand, once=True) if once else errand)
+            return self._fetch(sought, msgspec.structs.replace(errand, once=True) if once else errand)
 
         return self.shown(sought, known, self._cache.read(sought.place, wish, errand.deadline, fetch))
 

@@ -146,6 +146,8 @@ class Connection:
         reader = _AnswerReader()
         received_bytes = 0
         while not reader.complete:
+            if not received_bytes:
+                self._await_answer(deadline)
             data = self._receive_some(_CHUNK_BYTES if received_bytes else _FIRST_BYTES, deadline)
             received_bytes += len(data)
             if not data:
@@ -158,6 +160,11 @@ class Connection:
                 raise GarbledAnswer(f"The head of the upstream's answer is longer than {_HEAD_BYTES_MAX} bytes.")
         self.reusable = reader.keeps_alive
         return reader.answer()
+
+    def _await_answer(self, deadline: Deadline) -> None:
+        """There is none yet, so nothing is tried in vain. Of TLS there may be bytes that no socket shows any more."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            waiting.ready(self._sock, waiting.READ, deadline.remaining_s())
 
     def _receive_some(self, most_bytes: int, deadline: Deadline) -> bytes:
         try:

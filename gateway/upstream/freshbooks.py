@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from gateway.deadline import Deadline
 from gateway.errors import ActionRefused, FieldError, FieldsRejected, GarbledAnswer, RecordNotFound, UpstreamError
@@ -26,8 +28,7 @@ Record = dict[str, Any]
 _KEY = Identifier()
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True):
     """On whose behalf calls are made: with which token, until when, and which headers and trace go with them.
 
     `once`: no call is to be sent again, whatever comes of it. `tally` counts the calls.
@@ -35,9 +36,9 @@ class Errand:
 
     token: Secret
     deadline: Deadline
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     once: bool = False
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally = msgspec.field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+import msgspec
 from lxml import etree
 
 from gateway.errors import (
@@ -37,15 +37,17 @@ _RESPONSE_TAGS = {"{http://www.freshbooks.com/api/}response", "response"}
 _PARSERS = threading.local()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back over HTTP. `headers` have lower-case names. `framed` is False when only the end of the connection
     marked the end of the body, so that a body cut short looks whole."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
     framed: bool = True
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status}, {len(self.body)} bytes)"
 
 
 def envelope(method: str, content: str) -> bytes:

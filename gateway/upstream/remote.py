@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+import msgspec
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
@@ -43,7 +44,7 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
         outcome = RpcOutcome.UNKNOWN
         metrics.upstream_in_flight.inc()
         try:
-            element = remote(replace(call, headers={**call.headers, **span.headers()}))
+            element = remote(msgspec.structs.replace(call, headers={**call.headers, **span.headers()}))
             outcome = RpcOutcome.OK
             return element
         except UpstreamError as error:

@@ -13,11 +13,11 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from requests import PreparedRequest, Request, Response
 from requests.adapters import BaseAdapter
 
@@ -48,18 +48,21 @@ class Repeat(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call as it goes over the wire. `token` is the FreshBooks API token; `headers` are passed on for tracing,
     `tally` counts what the caller's request cost."""
 
     method: str
-    body: bytes = field(repr=False)
+    body: bytes
     token: Secret
     deadline: Deadline
     repeat: Repeat
-    headers: Mapping[str, str] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally, repr=False)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    tally: Tally = msgspec.field(default_factory=Tally)
+
+    def __repr__(self) -> str:
+        """Without the body, which may hold a password."""
+        return f"Call({self.method!r}, {self.repeat})"
 
 
 Transport = Callable[[Call], Answer]
@@ -112,8 +115,7 @@ def _basic(token: Secret) -> str:
     return "Basic " + base64.b64encode(f"{token.reveal()}:X".encode()).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What a session hands to the adapter as its timeout: an instant instead of a duration per receive."""
 
     deadline: Deadline
