@@ -16,12 +16,11 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 PYTHON = HERE / ".venv" / "bin" / "python"
 
-# Threads and connections for the most callers of any workload; the same settings for all workloads.
+# Calls in flight for the most callers of any workload; the same settings for all workloads.
 GATEWAY_SETTINGS = {
     "UPSTREAM_TOKEN": "bench",
     "GATEWAY_AUTH": "open",
     "GATEWAY_WORKERS": "1",
-    "GATEWAY_THREADS": "256",
     "UPSTREAM_IN_FLIGHT_MAX": "256",
     "LOG_HITS_SHARE": "0",
     "GATEWAY_DRAIN_S": "0",

@@ -202,7 +202,9 @@ class Settings:
     gateway_bind: Bind = _setting(_bind, "Address and port.", "127.0.0.1:8080")
     gateway_workers: int = _setting(_whole(1, 64), "Processes.", "2")
     gateway_threads: int = _setting(
-        _whole(1, 512), "Threads in each process, for writes and, with Redis, for reads: about twice as many as are to be served at a time.", "32"
+        _whole(1, 512),
+        "Threads in each process, for writes and, with Redis, for reads: about twice as many as are to be served at a time.",
+        "32",
     )
     gateway_drain_s: float = _setting(
         _number(0, 300),
