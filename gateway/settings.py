@@ -203,7 +203,7 @@ class Settings:
     gateway_workers: int = _setting(_whole(1, 64), "Processes.", "2")
     gateway_threads: int = _setting(
         _whole(1, 512),
-        "Threads in each process, for writes and, with Redis, for reads: about twice as many as are to be served at a time.",
+        "Threads in each process, for writes and, with Redis, for reads: about twice as many as come at a time.",
         "32",
     )
     gateway_drain_s: float = _setting(
