@@ -118,7 +118,8 @@ def test_what_comes_after_the_gateway_gave_up_is_no_request(hasty: GatewayProces
 
 
 def test_bodies_that_are_still_arriving_have_a_bound_in_memory(simulator: Simulator) -> None:
-    """Beyond it the one that grows is told that its body broke off; who comes anew is served."""
+    """Beyond it the one that grows is told that its body broke off, or that the few threads have their hands full with
+    telling so; who comes anew is served."""
     half = post(b" " * 200_000)[: CRAMPED_BYTES // 4]
     with GatewayProcess(few_threads(simulator, GUNICORN_CMD_ARGS=CRAMPED)) as gateway, ExitStack() as stack:
         callers = [stack.enter_context(Caller(gateway)) for _ in range(CALLERS_TOTAL)]
@@ -127,7 +128,9 @@ def test_bodies_that_are_still_arriving_have_a_bound_in_memory(simulator: Simula
             ask(gateway, get("/clients/13"))
         until(lambda: sum(caller.has_more() for caller in callers) >= CALLERS_TOTAL - 4, gateway)
         told = [caller for caller in callers if caller.has_more()]
-        assert {json.loads(caller.reply("POST").body)["code"] for caller in told} == {"malformed_body"}
+        codes = {json.loads(caller.reply("POST").body)["code"] for caller in told}
+        assert "malformed_body" in codes
+        assert codes <= {"malformed_body", "overloaded"}
         assert ask(gateway, get("/clients/5000")).status == 404
 
 

@@ -21,7 +21,7 @@ from tools.history.servers import GatewayServer, RedisServer
 
 RECORDS = (13, 14, 17, 18, 19)
 CALLERS = len(RECORDS)
-REPLACEMENTS = 4
+REPLACEMENTS = 2
 OPERATIONS_MAX = 20_000
 PAUSE_S = 0.03
 """Between two requests of a caller, so that they leave the machine time to start gateways."""
