@@ -27,7 +27,7 @@ TakeSnapshot = Callable[[], Snapshot]
 """Raises `StoreError`."""
 
 
-class Tally:
+class Uncounted:
     """How many answers of one kind have not been counted yet."""
 
     __slots__ = ("kind", "total")
@@ -50,7 +50,7 @@ class Hot:
     copy: Copy
     second: int
     form: Form
-    tally: Tally
+    uncounted: Uncounted
 
     @property
     def bytes_total(self) -> int:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 from gateway.edge import plain, wire
 from gateway.edge.asking import Ask, Asking, Wanted
-from gateway.edge.hot import Hot, Snapshot, TakeSnapshot, Tally
+from gateway.edge.hot import Hot, Snapshot, TakeSnapshot, Uncounted
 from gateway.errors import GatewayError, InternalDefect
 from gateway.policy.cache import Cache, Shown
 from gateway.policy.copies import Copy
@@ -23,7 +23,7 @@ from gateway.rest.context import RequestContext
 from gateway.rest.framing import cache_event
 from gateway.store.errors import StoreError
 from gateway.telemetry import Log
-from gateway.telemetry.tally import Tally as Calls
+from gateway.telemetry.tally import Tally
 
 HOT_BYTES_MAX = 16 * 1024 * 1024
 """What answers that were given lately may hold in memory; beyond, all are worked out anew."""
@@ -40,7 +40,7 @@ class Shortcut:
         self._heading = wire.Heading(inbound.vary)
         self._new_lines = wire.NewLines()
         self.asking = Asking(inbound)
-        self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self._uncounted: dict[tuple[str, str, int], Uncounted] = {}
         self._hot_bytes = 0
         self._counts_alone = inbound.recorder.counts_hits_alone
 
@@ -75,20 +75,20 @@ class Shortcut:
 
     def _answered(self, ask: Ask, hot: Hot) -> Sequence[bytes]:
         if self._counts_alone and ask.fields is None:
-            hot.tally.total += 1
+            hot.uncounted.total += 1
             return hot.form.filled(self._new_lines.take())
         context = self._context(ask)
-        context.status, context.cache = hot.tally.kind[2], "hit"
+        context.status, context.cache = hot.uncounted.kind[2], "hit"
         self._inbound.recorder.record(context)
         self._inbound.recorder.count_cache_hits(1)
         return _filled(hot.form, context)
 
     def _count(self, duration_s: float) -> None:
         """Counts the hits since the last time, each of which took about `duration_s` seconds."""
-        for tally in self._tallies.values():
-            if tally.total:
-                self._inbound.recorder.count_hits(*tally.kind, tally.total, duration_s)
-                tally.total = 0
+        for uncounted in self._uncounted.values():
+            if uncounted.total:
+                self._inbound.recorder.count_hits(*uncounted.kind, uncounted.total, duration_s)
+                uncounted.total = 0
 
     @property
     def is_near(self) -> bool:
@@ -133,9 +133,9 @@ class Shortcut:
         shown = Shown(copy.content, copy.hit_status(now_s), copy.age_s(now_s))
         answer = target.reading.shown(target.sought, wanted.heard.known, shown)
         kind = (target.label, target.route, answer.status)
-        tally = self._tallies.setdefault(kind, Tally(*kind))
+        uncounted = self._uncounted.setdefault(kind, Uncounted(*kind))
         until_s = self._cache.at_hand_until_s(copy)
-        return Hot(found, (0, 0), until_s, copy, int(now_s), self._heading.form(answer), tally)
+        return Hot(found, (0, 0), until_s, copy, int(now_s), self._heading.form(answer), uncounted)
 
     def _ask(self, wanted: Wanted, context: RequestContext) -> Answer:
         inbound, target = self._inbound, wanted.target
@@ -152,9 +152,9 @@ class Shortcut:
 
     def _context(self, ask: Ask) -> RequestContext:
         said, target = ask.fields or plain.NOTHING, ask.wanted.target
-        calls = Calls(self._inbound.recorder.take_up(said.traceparent, said.tracestate))
+        tally = Tally(self._inbound.recorder.take_up(said.traceparent, said.tracestate))
         request_id = headers.repeatable_id(said.x_request_id)
-        return RequestContext(request_id, "GET", target.path, target.route, calls, target.label)
+        return RequestContext(request_id, "GET", target.path, target.route, tally, target.label)
 
 
 def _filled(form: wire.Form, context: RequestContext) -> Sequence[bytes]:

@@ -45,14 +45,18 @@ def own_lines(request_id: str, traceparent: str) -> bytes:
 
 def last(answer: Answer, request_id: str, traceparent: str) -> bytes:
     """A whole answer to something that was not understood, after which the connection is closed."""
-    date = formatdate(time.time(), usegmt=True)
-    own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-    head = (
-        f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\nDate: {date}\r\nConnection: close\r\n"
-        f"{own}Content-Length: {len(answer.body)}\r\nX-Request-Id: "
-    )
     end = f"\r\n{_NOSNIFF}\r\n".encode("ascii")
-    return head.encode("latin-1") + own_lines(request_id, traceparent) + end + answer.body
+    return _before(answer, int(time.time()), "close") + own_lines(request_id, traceparent) + end + answer.body
+
+
+def _before(answer: Answer, second: int, connection: str) -> bytes:
+    """Up to where a request's own lines begin."""
+    own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+    length = "" if answer.status in _WITHOUT_BODY else f"Content-Length: {len(answer.body)}\r\n"
+    return (
+        f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\n"
+        f"Date: {_date(second)}\r\nConnection: {connection}\r\n{own}{length}X-Request-Id: "
+    ).encode("latin-1")
 
 
 class Heading:
@@ -64,13 +68,7 @@ class Heading:
 
     def form(self, answer: Answer, now_s: float | None = None) -> Form:
         """An answer given at `now_s` seconds since 1970; None: now."""
-        date = _date(int(time.time() if now_s is None else now_s))
-        own = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-        length = "" if answer.status in _WITHOUT_BODY else f"Content-Length: {len(answer.body)}\r\n"
-        before = (
-            f"HTTP/1.1 {answer.status_line}\r\nServer: {SERVER}\r\n"
-            f"Date: {date}\r\nConnection: keep-alive\r\n{own}{length}X-Request-Id: "
-        ).encode("latin-1")
+        before = _before(answer, int(time.time() if now_s is None else now_s), "keep-alive")
         after = self._end if "Cache-Control" in answer.headers else self._end_private
         if len(answer.body) <= _TOGETHER_BYTES_MAX:
             return Form(before, after + answer.body, b"")
