@@ -312,9 +312,9 @@ class Worker(ThreadWorker):
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
         """As gunicorn's, but hits are answered together: what many of them share is done once."""
         self._keepalive_s = float(self.cfg.keepalive) if self.alive else self.linger_s
-        self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
         for _ in range(_ROUNDS_MAX):
             ready = self._poller.ready(self._tasks.wait_s(timeout))
+            self._keeps_alive = bool(self.alive and self.cfg.keepalive and not draining.has_begun())
             started_s = time.monotonic()
             for call, file in ready:
                 try:
