@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, final
+
+import msgspec
 
 LONGEST_LIFETIME_S = 10 * 366 * 86_400
 LARGEST_COUNT = 2**53 - 1
@@ -11,14 +13,15 @@ LARGEST_COUNT = 2**53 - 1
 _MOST_DIGITS = len(str(LARGEST_COUNT))
 
 
-class Check(NamedTuple):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """Holds when the live value of `key` equals `expected`; None: when there is no live value."""
 
     key: bytes
     expected: bytes | None
 
 
-class Put(NamedTuple):
+@final
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Sets the value; its lifetime of `ttl_s` seconds begins now, whatever was there before."""
 
     key: bytes
@@ -26,13 +29,15 @@ class Put(NamedTuple):
     ttl_s: float
 
 
-class Delete(NamedTuple):
+@final
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Removes the entry; nothing happens when there is none."""
 
     key: bytes
 
 
-class Add(NamedTuple):
+@final
+class Add(msgspec.Struct, frozen=True, gc=False):
     """Adds to a counter, which is 0 while absent and reads as decimal text; its lifetime begins anew.
 
     For a window of fixed length put the window's number into the key.
@@ -97,17 +102,15 @@ class Store(Protocol):
 
 def vet(checks: Sequence[Check], writes: Sequence[Write]) -> None:
     """Raises `ValueError` for a batch that no store could apply."""
-    keys = set()
-    for write in writes:
-        keys.add(write.key)
-        if not isinstance(write, Delete):
-            vet_lifetime(write.ttl_s)
-            if isinstance(write, Add):
-                vet_count(write.amount)
+    keys = {write.key for write in writes}
     if len(keys) < len(writes):
         raise ValueError("a key stands in two writes of one batch")
-    for key, _ in checks:
-        keys.add(key)
+    for write in writes:
+        if type(write) is not Delete:
+            vet_lifetime(write.ttl_s)
+            if type(write) is Add:
+                vet_count(write.amount)
+    keys.update([check.key for check in checks])
     if b"" in keys:
         vet_key(b"")
 

@@ -190,7 +190,8 @@ class EmbeddedStore:
         with view.folder.lock:
             if view.moved():
                 raise _MovedError
-            self._reach(view, batch)
+            if view.allocation is not None:
+                view.allocation.reach(self._room.reach_bytes(batch))
             txn = view.begin(write=True)
             try:
                 applied = self._room.apply(view.entries, txn, batch, self._clock())
@@ -207,14 +208,10 @@ class EmbeddedStore:
         """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""
         view.env.reader_check()
         with contextlib.suppress(lmdb.MapFullError), view.folder.lock:
-            self._reach(view, batch)
+            if view.allocation is not None:
+                view.allocation.reach(self._room.reach_bytes(batch))
             with view.begin(write=True) as txn:
                 self._room.make(view.entries, txn, batch, self._clock())
-
-    def _reach(self, view: View, batch: Batch) -> None:
-        """Raises `StoreFull`, `StoreDown`."""
-        if view.allocation is not None:
-            view.allocation.reach(self._room.reach_bytes(batch))
 
 
 def _commit(txn: "lmdb.Transaction[bytes]") -> None:

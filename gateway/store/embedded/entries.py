@@ -8,10 +8,10 @@ and a store that has been full of small entries for a while has no such run.
 """
 
 import hashlib
-import math
 import struct
 from collections.abc import Sequence
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING
 
 import lmdb
@@ -97,8 +97,8 @@ class Entries:
         return b"".join(islice(cursor.iternext(keys=False), chunk_total))
 
     def put(self, txn: "lmdb.Transaction[bytes]", key: bytes, value: bytes, expires_at_s: float) -> None:
-        chunk_total = _chunk_total(len(value))
-        index_key = _index_key(key, expires_at_s)
+        chunk_total = 0 if len(value) <= _LARGEST_WHOLE_BYTES else _chunk_total(len(value))
+        index_key = _SECOND.pack(ceil(expires_at_s)) + key
         raw = HEAD.pack(expires_at_s, chunk_total) + (b"" if chunk_total else value)
         if txn.put(key, raw, overwrite=False, db=self.data):
             txn.put(index_key, b"", db=self.index)
@@ -152,7 +152,7 @@ class Entries:
 
 
 def _index_key(key: bytes, expires_at_s: float) -> bytes:
-    return _SECOND.pack(math.ceil(expires_at_s)) + key
+    return _SECOND.pack(ceil(expires_at_s)) + key
 
 
 def _chunk_total(value_bytes: int) -> int:

@@ -6,6 +6,8 @@ Each write pays a bounded share: it removes at most a few times the entries and 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from gateway.store.embedded.entries import LONGEST_PLAIN_KEY_BYTES, Entries, entry_bytes, stored_key
 from gateway.store.errors import StoreFull
 from gateway.store.interface import Add, Applied, Check, Delete, Put, Write, read_count, vet_count
@@ -23,6 +25,8 @@ _BYTES_PER_TURN = 65_536
 _SWEPT_PER_WRITE = 4
 _EVICTED_PER_WRITTEN = 2
 _BATCHES_IN_WAITING = 3
+_UNMEASURED_SHARE = 1 / 64
+_UNMEASURED_BYTES_MAX = 1 << 20
 _REACH_BYTES = 16 << 20
 _REACH_PER_WRITE_BYTES = 5 * (1 << 16)
 _REACH_PER_WRITTEN_BYTE = 256
@@ -34,18 +38,22 @@ class Batch:
     __slots__ = ("checks", "writes", "written_bytes")
 
     def __init__(self, checks: Sequence[Check], writes: Sequence[Write]) -> None:
-        self.checks = _stored(checks)
-        self.writes = _stored(writes)
+        self.checks = checks
+        self.writes = writes
+        for part in (*checks, *writes):
+            if len(part.key) > LONGEST_PLAIN_KEY_BYTES:
+                self.checks, self.writes = _stored(checks), _stored(writes)
+                break
         self.written_bytes = 0
         for write in self.writes:
-            if isinstance(write, Put):
+            if type(write) is Put:
                 self.written_bytes += entry_bytes(write.key, len(write.value))
-            elif isinstance(write, Add):
+            elif type(write) is Add:
                 self.written_bytes += entry_bytes(write.key, 0)
 
     def holds(self, entries: Entries, txn: "lmdb.Transaction[bytes]", now_s: float) -> bool:
-        for key, expected in self.checks:  # noqa: SIM110 - a generator would take half as long again
-            if entries.live(txn, key, now_s) != expected:
+        for check in self.checks:  # noqa: SIM110 - a generator would take half as long again
+            if entries.live(txn, check.key, now_s) != check.expected:
                 return False
         return True
 
@@ -58,6 +66,7 @@ class Room:
         self._evict = evict
         self._unswept_writes = 0
         self._unswept_bytes = 0
+        self._unmeasured_bytes = 0
 
     def vet(self, batch: Batch) -> None:
         """Raises `StoreFull` for what would not fit in an empty store, with the pages a change needs beside it."""
@@ -96,10 +105,19 @@ class Room:
             return
         limit = _SWEPT_PER_WRITE * max(self._unswept_writes, _WRITES_PER_TURN)
         more_expired = entries.sweep(txn, now_s, limit) <= 0
-        if self._evict and entries.used_bytes(txn) > self._brim_bytes(batch):
-            entries.evict(txn, _EVICTED_PER_WRITTEN * self._unswept_bytes)
+        self._unmeasured_bytes -= self._unswept_bytes
+        if self._evict and self._unmeasured_bytes <= 0:
+            self._evict_above_brim(entries, txn, batch)
         self._unswept_writes = _WRITES_PER_TURN if more_expired else 0
         self._unswept_bytes = 0
+
+    def _evict_above_brim(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch) -> None:
+        """Measuring costs more than writing: it may wait while this process can fill but a small share of what is left,
+        as may all others that write."""
+        left_bytes = self._brim_bytes(batch) - entries.used_bytes(txn)
+        if left_bytes < 0:
+            entries.evict(txn, _EVICTED_PER_WRITTEN * self._unswept_bytes)
+        self._unmeasured_bytes = min(int(left_bytes * _UNMEASURED_SHARE), _UNMEASURED_BYTES_MAX)
 
     def _brim_bytes(self, batch: Batch) -> float:
         """From how much on to evict: what this batch frees can be written to by the second after it at the earliest."""
@@ -121,9 +139,9 @@ class Room:
 def _write_all(entries: Entries, txn: "lmdb.Transaction[bytes]", writes: Sequence[Write], now_s: float) -> Applied:
     counters = []
     for write in writes:
-        if isinstance(write, Put):
+        if type(write) is Put:
             entries.put(txn, write.key, write.value, now_s + write.ttl_s)
-        elif isinstance(write, Add):
+        elif type(write) is Add:
             count = read_count(entries.live(txn, write.key, now_s)) + write.amount
             vet_count(count)
             entries.put(txn, write.key, b"%d" % count, now_s + write.ttl_s)
@@ -134,8 +152,5 @@ def _write_all(entries: Entries, txn: "lmdb.Transaction[bytes]", writes: Sequenc
 
 
 def _stored(parts: Sequence[_Part]) -> Sequence[_Part]:
-    """Under keys that lmdb takes. Long ones are rare, so without any nothing is copied."""
-    for part in parts:
-        if len(part.key) > LONGEST_PLAIN_KEY_BYTES:
-            return [one._replace(key=stored_key(one.key)) for one in parts]
-    return parts
+    """Under keys that lmdb takes."""
+    return [msgspec.structs.replace(one, key=stored_key(one.key)) for one in parts]
