@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import httptools
@@ -32,6 +31,7 @@ _FIRST_BYTES = 16 * 1024
 _CHUNK_BYTES = 128 * 1024
 """How much is received at a time: most answers are a record, and room that is not used costs time, too."""
 _T = TypeVar("_T")
+_Argument = TypeVar("_Argument")
 _Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
@@ -89,6 +89,8 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
         self._idle_since_s = time.monotonic()
         self.silent = True
         self.reusable = False
@@ -110,9 +112,7 @@ class Connection:
 
     def looks_alive(self) -> bool:
         """False when the other side has closed, or sent what nobody asked for."""
-        poller = select.poll()
-        poller.register(self._sock, select.POLLIN | select.POLLHUP | select.POLLERR)
-        return not poller.poll(0)
+        return not self._poll.poll(0)
 
     def exchange(self, request: bytes, deadline: Deadline, max_bytes: int) -> Answer:
         """Sends a request and reads its answer, of which the body is at most `max_bytes` long.
@@ -134,9 +134,10 @@ class Connection:
     def _send(self, request: bytes, deadline: Deadline) -> None:
         """An incomplete request has a Content-Length that is not met, so nobody can have acted on it."""
         try:
-            rest = memoryview(request)
-            while rest:
-                rest = rest[_patiently(self._sock, waiting.WRITE, partial(self._sock.send, rest), deadline) :]
+            sent = _patiently(self._sock, waiting.WRITE, self._sock.send, request, deadline)
+            while sent < len(request):
+                rest = memoryview(request)[sent:]
+                sent += _patiently(self._sock, waiting.WRITE, self._sock.send, rest, deadline)
         except TimeoutError:
             raise DeadlinePassed("The request could not be sent to the upstream in time.", sent=False) from None
         except OSError as error:
@@ -168,21 +169,23 @@ class Connection:
 
     def _receive_some(self, most_bytes: int, deadline: Deadline) -> bytes:
         try:
-            return _patiently(self._sock, waiting.READ, partial(self._sock.recv, most_bytes), deadline)
+            return _patiently(self._sock, waiting.READ, self._sock.recv, most_bytes, deadline)
         except TimeoutError:
             raise DeadlinePassed("The upstream did not answer in time.", sent=True) from None
         except OSError as error:
             raise AnswerLost("The connection to the upstream broke before its answer was complete.") from error
 
 
-def _patiently(sock: socket.socket, event: int, act: Callable[[], _T], deadline: Deadline) -> _T:
+def _patiently(
+    sock: socket.socket, event: int, act: Callable[[_Argument], _T], argument: _Argument, deadline: Deadline
+) -> _T:
     """What `act` does with a socket that does not block, when it is ready for the event.
 
     Raises `TimeoutError`, and as `act` does.
     """
     while (remaining_s := deadline.remaining_s()) > 0:
         try:
-            return act()
+            return act(argument)
         except ssl.SSLWantReadError:
             event = waiting.READ
         except ssl.SSLWantWriteError:
@@ -230,7 +233,7 @@ def _secure(sock: socket.socket, origin: Origin, deadline: Deadline) -> socket.s
     try:
         secured = origin.tls.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
         try:
-            _patiently(secured, waiting.READ, secured.do_handshake, deadline)
+            _patiently(secured, waiting.READ, secured.do_handshake, False, deadline)
         except BaseException:
             secured.close()
             raise

@@ -8,13 +8,13 @@ costs more than the rest of the call.
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
+from binascii import b2a_base64
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,7 +35,7 @@ IDLE_FOR_WRITES_S = 1.0
 repeated, so writes take only connections too young for that."""
 
 
-_HEAD = re.compile("(?:[\x20-\x7e]+\r\n)+")
+_LINES = re.compile("(?:[\x20-\x7e]+\r\n)*")
 
 
 class Repeat(Enum):
@@ -87,32 +87,45 @@ class HttpTransport:
             "User-Agent": "freshbooks-gateway",
         }
         template = Request("POST", url, headers=headers).prepare()
-        self._url = template.url or ""
-        self._headers = headers
-        self._adapter = PooledAdapter(self._url, answer_bytes_max, idle_connections_max, ca_file)
+        self._template = template
+        self._adapter = PooledAdapter(template.url or "", answer_bytes_max, idle_connections_max, ca_file)
+        standing = {"Host": self._adapter.host, **headers}
+        self._head = f"POST {template.path_url} HTTP/1.1\r\n{_lines(standing)}Authorization: Basic ".encode("ascii")
 
     def __call__(self, call: Call) -> Answer:
-        return self._adapter.send(self._request(call), timeout=Limits(call.deadline, call.repeat is Repeat.READ)).answer
+        request = ReadyRequest(self._template, call.body, self._wire_format(call))
+        return self._adapter.send(request, timeout=Limits(call.deadline, call.repeat is Repeat.READ)).answer
 
     def close(self) -> None:
         self._adapter.close()
 
-    def _request(self, call: Call) -> PreparedRequest:
-        """What `Request.prepare` would make of it; preparing anew each time would parse the address again."""
-        request = PreparedRequest()
-        request.method, request.url, request.body = "POST", self._url, call.body
-        request.headers = {  # type: ignore[assignment]  # a plain dict: nobody looks a header up on its way
-            **self._headers,
-            **call.headers,
-            "Authorization": _basic(call.token),
-            "Content-Length": str(len(call.body)),
-        }
-        return request
+    def _wire_format(self, call: Call) -> bytes:
+        """Source: the token is the user name; the password is not looked at."""
+        credentials = b2a_base64(f"{call.token.reveal()}:X".encode(), newline=False)
+        own = _lines(call.headers).encode("ascii")
+        return b"%b%b\r\n%bContent-Length: %d\r\n\r\n%b" % (self._head, credentials, own, len(call.body), call.body)
 
 
-def _basic(token: Secret) -> str:
-    """Source: the token is the user name; the password is not looked at."""
-    return "Basic " + base64.b64encode(f"{token.reveal()}:X".encode()).decode("ascii")
+def _lines(headers: Mapping[str, str]) -> str:
+    """The header lines. Raises `ValueError` for what is not one line each."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not _LINES.fullmatch(lines) or lines.count("\r\n") != len(headers):
+        raise ValueError("A request header holds what a header cannot carry.")
+    return lines
+
+
+class ReadyRequest(PreparedRequest):
+    """A request of which all is known, down to its bytes (`wire`): to prepare each anew would parse the address again.
+
+    Its headers are those that all have; the rest stands in the bytes alone.
+    """
+
+    def __init__(self, template: PreparedRequest, body: bytes, wire: bytes) -> None:
+        self.method = template.method
+        self.url = template.url
+        self.headers = template.headers
+        self.body = body
+        self.wire = wire
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -144,7 +157,7 @@ class PooledAdapter(BaseAdapter):
         parts = urlsplit(url)
         tls = client_context(ca_file) if parts.scheme == "https" else None
         self._origin = Origin(parts.hostname or "", parts.port or (443 if tls else 80), tls)
-        self._host = parts.netloc
+        self.host = parts.netloc
         self._answer_bytes_max = answer_bytes_max
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
@@ -160,8 +173,8 @@ class PooledAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Any = None,
     ) -> AnsweredResponse:
-        """One exchange within `timeout`, which must be `Limits`. Raises as `Transport` says."""
-        return AnsweredResponse(request, self._exchange(self._wire_format(request), timeout))
+        """One exchange of a `ReadyRequest` within `timeout`, which must be `Limits`. Raises as `Transport` says."""
+        return AnsweredResponse(request, self._exchange(cast(ReadyRequest, request).wire, timeout))
 
     def close(self) -> None:
         while self._idle:
@@ -215,13 +228,3 @@ class PooledAdapter(BaseAdapter):
                     return connection
                 connection.close()
         return None
-
-    def _wire_format(self, request: PreparedRequest) -> bytes:
-        headers: dict[str, str] = dict(request.headers)  # type: ignore[arg-type]
-        lines = [f"{request.method} {request.path_url} HTTP/1.1", f"Host: {self._host}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join([*lines, ""])
-        if not _HEAD.fullmatch(head) or head.count("\r\n") != len(lines):
-            raise ValueError("A request header holds what a header cannot carry.")
-        body = request.body if isinstance(request.body, bytes) else b""
-        return b"%b\r\n%b" % (head.encode("ascii"), body)
