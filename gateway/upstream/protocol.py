@@ -32,6 +32,8 @@ from gateway.upstream.codec import Element, local_name
 NOT_FOUND_CODE = 50010
 _FAULT_PARTS = ("error", "code", "field")
 _BLANKS_AND_BOM = b" \t\r\n\xef\xbb\xbf"
+_SPACE = b' xmlns="http://www.freshbooks.com/api/"'
+_BEFORE_SPACE = re.compile(rb"(?:<\?xml [^<>]*\?>[ \t\r\n]*)?<response(?=" + re.escape(_SPACE) + b' status="ok">)')
 _RESPONSE_TAGS = {"{http://www.freshbooks.com/api/}response", "response"}
 """Observed: the root is in this namespace, under whatever prefix. Source: before August 2009 it was in none."""
 _PARSERS = threading.local()
@@ -74,11 +76,19 @@ def _parse(body: bytes) -> Element | None:
 
     Blanks before the XML declaration are let pass; libxml2 would refuse them.
     """
+    body = _without_space(body.lstrip(_BLANKS_AND_BOM))
     try:
-        root = etree.fromstring(body.lstrip(_BLANKS_AND_BOM), _parser(drop_blanks=_is_plain(body)))
+        root = etree.fromstring(body, _parser(drop_blanks=_is_plain(body)))
     except (etree.LxmlError, ValueError):
         return None
     return None if root.getroottree().docinfo.internalDTD is not None else root
+
+
+def _without_space(body: bytes) -> bytes:
+    """The document without its default namespace, if that is the API's: lxml would make a long name for every element,
+    of which only the local part is looked at (`local_name`)."""
+    found = _BEFORE_SPACE.match(body)
+    return body if found is None else body[: found.end()] + body[found.end() + len(_SPACE) :]
 
 
 def _is_plain(body: bytes) -> bool:
