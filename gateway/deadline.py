@@ -19,7 +19,8 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
 
     def remaining_s(self) -> float:
         """Seconds left, never below zero."""
-        return max(0.0, self.at_s - time.monotonic())
+        left_s = self.at_s - time.monotonic()
+        return left_s if left_s > 0 else 0.0
 
     @property
     def passed(self) -> bool:

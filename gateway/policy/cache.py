@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,8 +40,7 @@ Fetch = Callable[[bool], Content]
 """Asks the upstream; when told so, only once, however that ends. Raises `UpstreamError`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """A content and where it came from: `status` is the value of `Cache-Status`, `age_s` its age in seconds."""
 
     content: Content

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.policy.copies import Copy
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, gc=False):
     """What a caller's `Cache-Control` asks for. `max_age_s` is None when any fresh copy will do."""
 
     no_cache: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,8 +21,7 @@ from gateway.upstream.freshbooks import Errand, FreshBooks
 from schemas.resource import Resource
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(msgspec.Struct, frozen=True):
     """What a read asks for, and where a copy of it is kept.
 
     `key` is None for a page; then `filters` are what it is filtered by, and `named` the parameters as the caller wrote

@@ -37,6 +37,24 @@ class Labelled(Generic[_Metric]):
         return child
 
 
+class Total(Counter):
+    """A counter that keeps no exemplars. The library's own asks at every count whether it may be counted here at all,
+    and whether the amount is negative."""
+
+    def inc(self, amount: float = 1, exemplar: Mapping[str, str] | None = None) -> None:
+        self._value.inc(amount)
+
+
+class Level(Gauge):
+    """A gauge of what goes up and down. As with `Total`, it is used only where it may be."""
+
+    def inc(self, amount: float = 1) -> None:
+        self._value.inc(amount)
+
+    def dec(self, amount: float = 1) -> None:
+        self._value.inc(-amount)
+
+
 class Durations(Histogram):
     """A histogram that finds the bucket by bisection and keeps no exemplars."""
 
@@ -151,7 +169,7 @@ class Metrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Labelled[Counter]:
         self.definitions.append(Definition(f"{name}_total", "counter", labels, meaning))
-        return Labelled(Counter(name, meaning, labels, registry=self.registry))
+        return Labelled(Total(name, meaning, labels, registry=self.registry))
 
     def _histogram(self, name: str, meaning: str, buckets_s: Sequence[float], *labels: str) -> Labelled[Durations]:
         self.definitions.append(Definition(name, "histogram", labels, meaning))
@@ -160,7 +178,7 @@ class Metrics:
     def _gauge(self, name: str, meaning: str) -> Gauge:
         """Summed over the workers alive."""
         self.definitions.append(Definition(name, "gauge", (), meaning))
-        return Gauge(name, meaning, registry=self.registry, multiprocess_mode="livesum")
+        return Level(name, meaning, registry=self.registry, multiprocess_mode="livesum")
 
 
 def observe_many(histogram: Histogram, value: float, total: int) -> None:

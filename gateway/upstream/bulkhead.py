@@ -32,18 +32,23 @@ class Bulkhead:
     @contextmanager
     def place(self, deadline: Deadline | None = None) -> Iterator[None]:
         """A place, for as long as the block lasts. Raises `Overloaded` when none gets free in time."""
-        left_s = self._wait_s if deadline is None else min(self._wait_s, deadline.remaining_s())
-        if not (self._places.acquire(blocking=False) or self._wait(left_s)):
-            if self._refused is not None:
-                self._refused.inc()
-            raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
+        self._take(deadline)
         try:
             yield
         finally:
             self._places.release()
 
-    def _wait(self, left_s: float) -> bool:
+    def _take(self, deadline: Deadline | None) -> None:
+        """Raises `Overloaded`."""
+        if self._places.acquire(blocking=False) or self._wait(deadline):
+            return
+        if self._refused is not None:
+            self._refused.inc()
+        raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
+
+    def _wait(self, deadline: Deadline | None) -> bool:
         """Whether a place got free in time."""
+        left_s = self._wait_s if deadline is None else min(self._wait_s, deadline.remaining_s())
         with nullcontext() if self._waiting is None else self._waiting.track_inprogress():
             return acquired(self._places, left_s)
 
@@ -51,7 +56,10 @@ class Bulkhead:
         """The remote procedure call, made in a place."""
 
         def call_in_place(call: Call) -> Element:
-            with self.place(call.deadline):
+            self._take(call.deadline)
+            try:
                 return remote(call)
+            finally:
+                self._places.release()
 
         return call_in_place

@@ -5,6 +5,7 @@ Policies wrap this, not the transport below it, because only here the outcome of
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -38,6 +39,8 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
     """Makes each call a span of its request's trace, counts it by method and outcome, times it, and logs it at level
     debug. `spans` are told of each; None: nobody collects traces."""
 
+    logs = log.is_enabled_for(logging.DEBUG)
+
     def call_measured(call: Call) -> Element:
         span = call.tally.trace.child()
         started_s = time.monotonic()
@@ -53,14 +56,16 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
         finally:
             duration_s = time.monotonic() - started_s
             metrics.upstream_in_flight.dec()
-            metrics.upstream_calls.labels(call.method, outcome.value).inc()
+            ending = outcome.value
+            metrics.upstream_calls.labels(call.method, ending).inc()
             metrics.upstream_seconds.labels(call.method).observe(duration_s)
             call.tally.add(duration_s)
             if spans is not None:
                 _tell(spans, span, call.method, outcome, Time(started_s, duration_s))
-            ids = {"trace_id": span.trace_id, "span_id": span.span_id}
-            duration_ms = round(duration_s * 1000, 3)
-            log.debug("upstream_call", method=call.method, outcome=outcome.value, duration_ms=duration_ms, **ids)
+            if logs:
+                ids = {"trace_id": span.trace_id, "span_id": span.span_id}
+                duration_ms = round(duration_s * 1000, 3)
+                log.debug("upstream_call", method=call.method, outcome=ending, duration_ms=duration_ms, **ids)
 
     return call_measured
 
