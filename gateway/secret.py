@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 
 class Secret:
     """A token, key or password. Its repr, str and format show nothing of it; `reveal()` does.
@@ -9,13 +11,20 @@ class Secret:
     No dataclass: those are taken apart by whoever serializes them, the log's JSON encoder among them.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_digest", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._digest: bytes | None = None
 
     def reveal(self) -> str:
         return self._text
+
+    def digest(self) -> bytes:
+        """The SHA-256 of its text in UTF-8, worked out once."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(self._text.encode()).digest()
+        return self._digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._text == self._text

@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from gateway.edge import plain
 from gateway.edge.hot import Hot
 from gateway.edge.plain import Fields
@@ -33,7 +35,7 @@ class Wanted:
         self.keys = (place.key, place.stamp_key)
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True):
     """One plain read, which ends at `end`. `fields` is None when no header line is about this request alone;
     `confidential`: its bytes are nobody else's business."""
 
@@ -71,7 +73,7 @@ class Asking:
     def whole(self, data: bytes) -> Ask | None:
         """The plain read that `data` is, no more and no less; None: it is something else."""
         known = self._whole.get(data)
-        if known is None and (b"uthorization: " in data or b"ookie: " in data):
+        if known is None and (data.find(b"uthorization: ") >= 0 or data.find(b"ookie: ") >= 0):  # `in` is far slower
             known = self._whole.get(self._digest(data))
         if known is not None:
             return known

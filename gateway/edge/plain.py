@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import msgspec
+
 HEAD_BYTES_MAX = 4096
 FIELDS_MAX = 50
 _VERSION = b" HTTP/1.1\r\n"
@@ -24,7 +26,7 @@ _UNHEEDED = frozenset(
 """Headers that change no answer."""
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """A request that may be plain. `fields` are its header lines as they came; `end` is where the request ends."""
 
     target: bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from gateway.errors import InvalidQuery
 from gateway.rest.operations import OPERATIONS, Operation
@@ -15,7 +16,7 @@ _TARGET = re.compile(rb"(/[a-z_]+)(?:/([1-9][0-9]{0,17}))?(?:\?([!-\"$-~]*))?")
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """A target understood. `label` and `route` are the operation's in logs and metrics."""
 
     reading: Reading

@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
-from typing import NamedTuple
 
+import msgspec
 from gunicorn import SERVER
 
 from gateway.rest.answers import PRIVATE, Answer
@@ -20,7 +20,7 @@ _PRIVATE = f"Cache-Control: {PRIVATE}\r\n"
 _IDS_AT_ONCE = 128
 
 
-class Form(NamedTuple):
+class Form(msgspec.Struct, frozen=True, gc=False):
     """An answer but for what is its request's own: that stands between `before` and `after`; then comes `body`."""
 
     before: bytes

@@ -12,7 +12,7 @@ import hashlib
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -178,7 +178,7 @@ def lease_key(name: bytes) -> bytes:
     return b"flight:" + hashlib.blake2b(name, digest_size=16).digest()
 
 
-class _Flight(NamedTuple):
+class _Flight(msgspec.Struct, frozen=True, gc=False):
     """A flight that is led here: the key of its lease, and the name of its leader."""
 
     key: bytes

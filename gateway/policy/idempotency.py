@@ -66,7 +66,7 @@ class Scope:
 
 def keyed_hash(credential: Secret, *parts: str) -> str:
     """A hash that tells nothing about its parts to who does not know the credential, such as a reader of the store."""
-    secret = hashlib.sha256(credential.reveal().encode()).digest()
+    secret = credential.digest()
     digest = hashlib.blake2b(key=secret, digest_size=20)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")

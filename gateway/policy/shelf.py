@@ -66,8 +66,7 @@ class Shelf:
 
     def place(self, token: Secret, resource: str, what: bytes, stamp_key: bytes) -> Place:
         """Keyed by the credential, so that nobody sees what another credential may see."""
-        credential = hashlib.sha256(token.reveal().encode()).digest()
-        name = hashlib.blake2b(what, key=credential, digest_size=16).digest()
+        name = hashlib.blake2b(what, key=token.digest(), digest_size=16).digest()
         key = b":".join([b"copy", self._account, resource.encode(), name])
         return Place(key, stamp_key, self._stamps.epoch_key(resource))
 

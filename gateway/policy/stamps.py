@@ -12,7 +12,7 @@ the write of a worker that was killed.
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +51,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 def new_token() -> bytes:
-    return secrets.token_bytes(TOKEN_BYTES)
+    return os.urandom(TOKEN_BYTES)
 
 
 def _under_way(raw: bytes, now_s: float) -> list[tuple[bytes, float]]:
@@ -129,7 +129,7 @@ class Stamps:
 
         Raises `StoreError`. A store that is only full has no copies under these stamps then.
         """
-        name, now_s = secrets.token_bytes(8), self.now_s()
+        name, now_s = os.urandom(8), self.now_s()
         try:
             before, after = self._change(keys, lambda _, raw: [*_under_way(raw, now_s), (name, until_s)])
         except StoreFull:
@@ -163,7 +163,7 @@ class Stamps:
         For each stamp: until when, in seconds, a write that nobody could note may still be applied; 0: no longer.
         Raises `StoreError`; a store that is full can still do it, but cannot note such a write.
         """
-        name, now_s = secrets.token_bytes(8), self.now_s()
+        name, now_s = os.urandom(8), self.now_s()
 
         def moved(key: bytes, raw: bytes) -> list[tuple[bytes, float]]:
             unnoted = [(name, until_s[key])] if until_s[key] > now_s else []

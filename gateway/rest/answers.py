@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from flask import Response, request
@@ -19,7 +19,7 @@ JSON = "application/json"
 PRIVATE = "private, no-cache"
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """An answer that is not bound to a framework yet."""
 
     status: int

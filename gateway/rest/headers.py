@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from dataclasses import dataclass
 from urllib.request import parse_http_list
 
@@ -26,7 +26,7 @@ def request_id(request: Request) -> str:
 
 def repeatable_id(given: str | None) -> str:
     """As `request_id`, from the header's value; None without one."""
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def check_accepts_json(request: Request) -> None:

@@ -1,6 +1,6 @@
 """A lease: at most one owner at a time, and never longer than its lifetime without a renewal."""
 
-import secrets
+import os
 
 from gateway.store.atomic import compare_and_set
 from gateway.store.interface import Check, Delete, Store
@@ -8,7 +8,7 @@ from gateway.store.interface import Check, Delete, Store
 
 def new_owner() -> bytes:
     """A name nobody else has."""
-    return secrets.token_bytes(16)
+    return os.urandom(16)
 
 
 class Lease:

@@ -96,9 +96,10 @@ def _is_plain(body: bytes) -> bool:
 
     Only then libxml2 may drop the blanks between elements, which halves the cost of a page: before CDATA, a comment or
     a processing instruction it would take the first blanks of a text for such. Single bytes are looked for first,
-    because that is ten times as fast and mostly enough.
+    because that is ten times as fast and mostly enough, and with `find`, because `in` first takes them for a number.
     """
-    return (b"!" not in body or b"<!" not in body) and not _has_instructions(body) and b"\0" not in body
+    has_marks = body.find(b"!") >= 0 and body.find(b"<!") >= 0
+    return not has_marks and not _has_instructions(body) and body.find(b"\0") < 0
 
 
 def _has_instructions(body: bytes) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 
@@ -118,7 +119,7 @@ def _names_a_write(one: Write) -> bool:
 
 
 def _ended(one: Write) -> Write:
-    return one._replace(value=one.value[:TOKEN_BYTES]) if isinstance(one, Put) else one
+    return msgspec.structs.replace(one, value=one.value[:TOKEN_BYTES]) if isinstance(one, Put) else one
 
 
 class AppDoor:
