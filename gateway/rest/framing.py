@@ -11,6 +11,7 @@ from gateway import trace
 from gateway.rest import problems
 from gateway.rest.context import RequestContext
 from gateway.telemetry import Log, Metrics
+from gateway.telemetry.log import milliseconds
 from gateway.telemetry.metrics import observe_many
 from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
@@ -99,8 +100,8 @@ class Recorder:
             outcome=problems.outcome_label(error) if error else None,
             cache=context.cache,
             upstream_calls=tally.calls,
-            upstream_ms=_milliseconds(tally.seconds),
-            duration_ms=_milliseconds(duration_s),
+            upstream_ms=milliseconds(tally.seconds),
+            duration_ms=milliseconds(duration_s),
         )
 
 
@@ -119,10 +120,6 @@ def _tell(spans: Spans, context: RequestContext, duration_s: float) -> None:
     name = f"{facts['http.request.method']} {context.route}" if context.route else str(facts["http.request.method"])
     taken = Time(context.started_s, duration_s)
     spans.served(context.tally.trace, name, taken, facts, failed=context.status >= 500)
-
-
-def _milliseconds(duration_s: float) -> float:
-    return round(duration_s * 1000, 3)
 
 
 def cache_event(status: str | None) -> str | None:

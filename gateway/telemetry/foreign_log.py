@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.telemetry.log import frames, line
@@ -29,15 +28,12 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         kind, _, trace = record.exc_info or sys.exc_info()
         facts: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC),
-            "level": record.levelname.lower(),
-            "event": self._event,
             "message": record.getMessage() if kind is None or SLOT not in os.environ else _fixed_words(record),
             "pid": record.process,
         }
         if kind is not None:
             facts |= {"error": kind.__name__, "frames": frames(trace)}
-        return line(facts).decode()
+        return line(record.created, record.levelname.lower(), self._event, facts).decode()
 
 
 def _fixed_words(record: logging.LogRecord) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import RpcOutcome, UpstreamError
 from gateway.telemetry import Log, Metrics
+from gateway.telemetry.log import milliseconds
 from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
 from gateway.upstream.codec import Element
@@ -64,8 +65,8 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
                 _tell(spans, span, call.method, outcome, Time(started_s, duration_s))
             if logs:
                 ids = {"trace_id": span.trace_id, "span_id": span.span_id}
-                duration_ms = round(duration_s * 1000, 3)
-                log.debug("upstream_call", method=call.method, outcome=ending, duration_ms=duration_ms, **ids)
+                took = {"outcome": ending, "duration_ms": milliseconds(duration_s)}
+                log.debug("upstream_call", method=call.method, **took, **ids)
 
     return call_measured
 
