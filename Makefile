@@ -16,6 +16,8 @@ sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simula
 
 # More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME'
 ARGS ?=
+# Two processes; ARGS='-n 0' runs one test after the other.
+side_by_side := --numprocesses=2 --no-loadscope-reorder
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=
 
@@ -33,7 +35,7 @@ test: setup-test $(development)  ## install all that is needed, then run every c
 	@echo "==> the document, the settings table and the list of metrics say what the code does"
 	@$(py) -m tools.openapi --check && $(py) -m tools.settings --check && $(py) -m tools.metrics --check
 	@echo "==> tests"
-	@$(py) -m pytest $(ARGS)
+	@$(py) -m pytest $(side_by_side) $(ARGS)
 
 .PHONY: check
 check: $(development)  ## format, lint, types, import rules, Dockerfile; changes nothing

@@ -7,11 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from simulator.server import Simulator
 from tests.support.gateway import Caller, start_gateway
 from tests.support.ground import FolderGround, RedisGround
 from tests.support.redis_server import RedisServer
+
+TOGETHER = ("tests/image/",)
+"""Folders whose tests share what takes a minute to make."""
+
+
+class ByPlace(LoadScopeScheduling):
+    """Tests that run side by side (`make test`) are shared out by file, or by folder, so that what they share is made
+    once. xdist's own way to say so, a mark, is lost on this pytest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if place.startswith(folder)), place)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByPlace:
+    return ByPlace(config, log)
 
 
 @pytest.fixture(scope="session")

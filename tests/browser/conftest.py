@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from simulator.server import Simulator
 from tests.support.server import GatewayProcess
 
 CHROMIUM = "/usr/bin/chromium"
+PATIENCE_MS = 30_000
 SWITCHES = (
     "--headless",
     "--no-sandbox",
@@ -32,7 +33,8 @@ document.addEventListener("securitypolicyviolation", event => {
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium, on a machine that may be busy."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         yield chromium
