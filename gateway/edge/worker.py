@@ -27,8 +27,9 @@ from gateway.edge.connection import CHUNK_BYTES, Connection
 from gateway.edge.poller import Callback, Poller
 from gateway.edge.pool import Pool
 from gateway.edge.refusals import Refusals
-from gateway.edge.shortcut import Shortcut
+from gateway.edge.shortcut import AtHand, Shortcut
 from gateway.edge.tasks import Tasks
+from gateway.policy.shelf import Seen
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = "A connection could not be served."
@@ -255,9 +256,9 @@ class Worker(ThreadWorker):
         served = partial(self.method_queue.defer, self._served, connection)
         self._pool.put(partial(self._run, serve, served))
 
-    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> None:
+    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask, seen: Seen | None = None) -> None:
         """In a task of the loop, or in a thread when the cache's store is far away."""
-        ask_for = partial(self._ask, connection, shortcut, ask)
+        ask_for = partial(self._ask, connection, shortcut, ask, seen)
         if not shortcut.is_near:
             self._serve(connection, ask_for)
             return
@@ -276,8 +277,8 @@ class Worker(ThreadWorker):
         finally:
             served(keep)
 
-    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
-        connection.send(shortcut.answer(ask))
+    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask, seen: Seen | None) -> bool:
+        connection.send(shortcut.answer(ask, seen))
         return True
 
     def _ask_application(self, connection: Connection) -> bool:
@@ -338,13 +339,13 @@ class Worker(ThreadWorker):
         self._count_requests(len(asks))
         answers = self._at_hand(shortcut, asks, started_s)
         for connection, ask, parts in zip(asking, asks, answers, strict=True):
-            if parts is None:
-                self._serve_read(connection, shortcut, ask)
+            if parts is None or isinstance(parts, Seen):
+                self._serve_read(connection, shortcut, ask, parts)
             else:
                 connection.until_s = until_s
                 self._send(connection, parts)
 
-    def _at_hand(self, shortcut: Shortcut, asks: Sequence[Ask], started_s: float) -> Sequence[Sequence[bytes] | None]:
+    def _at_hand(self, shortcut: Shortcut, asks: Sequence[Ask], started_s: float) -> Sequence[AtHand]:
         """Where looking goes wrong, the operation itself is asked, which tells what is wrong."""
         try:
             return shortcut.at_hand(asks, started_s)
