@@ -16,6 +16,7 @@ from gateway.edge.hot import Hot, Snapshot, TakeSnapshot, Uncounted
 from gateway.errors import GatewayError, InternalDefect
 from gateway.policy.cache import Cache, Shown
 from gateway.policy.copies import Copy
+from gateway.policy.shelf import Seen
 from gateway.policy.wishes import ANYTHING
 from gateway.rest import Inbound, auth, defects, headers
 from gateway.rest.answers import Answer, of_error
@@ -27,6 +28,10 @@ from gateway.telemetry.tally import Tally
 
 HOT_BYTES_MAX = 16 * 1024 * 1024
 """What answers that were given lately may hold in memory; beyond, all are worked out anew."""
+
+
+AtHand = Sequence[bytes] | Seen | None
+"""An answer, as parts to be sent; or what was seen where there is none; None: nothing could be seen."""
 
 
 class Shortcut:
@@ -44,12 +49,11 @@ class Shortcut:
         self._hot_bytes = 0
         self._counts_alone = inbound.recorder.counts_hits_alone
 
-    def at_hand(self, asks: Sequence[Ask], started_s: float) -> list[Sequence[bytes] | None]:
-        """For each that asks the answer, as parts to be sent, if the cache has it at hand; None: it must be asked for.
-
-        They came in at `started_s` of the monotonic clock, and are counted as answered. For the loop alone.
+    def at_hand(self, asks: Sequence[Ask], started_s: float) -> list[AtHand]:
+        """For each that asks what the cache has at hand. They came in at `started_s` of the monotonic clock, and those
+        for whom there is an answer are counted as answered. For the loop alone.
         """
-        nothing: list[Sequence[bytes] | None] = [None] * len(asks)
+        nothing: list[AtHand] = [None] * len(asks)
         if self._snapshot is None or self._cache.is_off():
             return nothing
         try:
@@ -63,15 +67,19 @@ class Shortcut:
         self._count(time.monotonic() - started_s)
         return answers
 
-    def _answers(self, asks: Sequence[Ask], snapshot: Snapshot, now_s: float) -> list[Sequence[bytes] | None]:
+    def _answers(self, asks: Sequence[Ask], snapshot: Snapshot, now_s: float) -> list[AtHand]:
         seen, second = snapshot.id, int(now_s)
-        answers: list[Sequence[bytes] | None] = []
+        answers: list[AtHand] = []
         for ask in asks:
             hot = ask.wanted.hot
             if hot is None or hot.seen != seen or now_s >= hot.until_s or hot.second != second:
                 hot = self._heated(ask.wanted, snapshot, now_s)
-            answers.append(None if hot is None else self._answered(ask, hot))
+            answers.append(self._seen(ask.wanted, snapshot, now_s) if hot is None else self._answered(ask, hot))
         return answers
+
+    def _seen(self, wanted: Wanted, snapshot: Snapshot, now_s: float) -> Seen:
+        place = wanted.target.sought.place
+        return self._cache.seen(place, snapshot.values(self._cache.keys(place), now_s))
 
     def _answered(self, ask: Ask, hot: Hot) -> Sequence[bytes]:
         if self._counts_alone and ask.fields is None:
@@ -95,12 +103,15 @@ class Shortcut:
         """Whether the loop may do what the cache asks of its store."""
         return self._snapshot is not None
 
-    def answer(self, ask: Ask) -> Sequence[bytes]:
-        """The answer, as parts to be sent, from wherever it has to come. For a thread, or for a task if `is_near`."""
+    def answer(self, ask: Ask, seen: Seen | None = None) -> Sequence[bytes]:
+        """The answer, as parts to be sent, from wherever it has to come. For a thread, or for a task if `is_near`.
+
+        `seen` is what `at_hand` has seen; None: nobody has looked yet.
+        """
         context, recorder = self._context(ask), self._inbound.recorder
         recorder.begin()
         try:
-            answer = self._ask(ask.wanted, context)
+            answer = self._ask(ask.wanted, seen, context)
             context.status, context.cache = answer.status, cache_event(answer.headers.get("Cache-Status"))
             recorder.record(context)
         finally:
@@ -137,12 +148,12 @@ class Shortcut:
         until_s = self._cache.at_hand_until_s(copy)
         return Hot(found, (0, 0), until_s, copy, int(now_s), self._heading.form(answer), uncounted)
 
-    def _ask(self, wanted: Wanted, context: RequestContext) -> Answer:
+    def _ask(self, wanted: Wanted, seen: Seen | None, context: RequestContext) -> Answer:
         inbound, target = self._inbound, wanted.target
         try:
             with nullcontext() if self.is_near else inbound.admission.place():
                 errand = inbound.admission.errand(wanted.heard.token, context)
-                return target.reading.answer(target.sought, wanted.heard.known, ANYTHING, errand)
+                return target.reading.answer(target.sought, wanted.heard.known, ANYTHING, errand, seen)
         except GatewayError as error:
             context.error = auth.as_callers_see(error, inbound.mode)
         except Exception as error:  # noqa: BLE001  a defect of ours is told like any other error

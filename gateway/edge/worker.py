@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import gc
+import math
 import selectors
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
@@ -24,17 +25,19 @@ from gateway import draining
 from gateway.edge.arrival import Arrival
 from gateway.edge.asking import Ask
 from gateway.edge.connection import CHUNK_BYTES, Connection
+from gateway.edge.connections import Connections
 from gateway.edge.poller import Callback, Poller
 from gateway.edge.pool import Pool
 from gateway.edge.refusals import Refusals
-from gateway.edge.shortcut import Shortcut
+from gateway.edge.serving import Serving
+from gateway.edge.shortcut import AtHand, Shortcut
 from gateway.edge.tasks import Tasks
+from gateway.policy.shelf import Seen
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = "A connection could not be served."
 _SWEEP_EVERY_S = 0.5
 _PAUSE_S = 0.5
-_NEW_FOR_S = 1.0
 _ROUNDS_MAX = 64
 _GARBAGE_MIN = 10_000
 _NOBODY = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK, errno.EINVAL)
@@ -54,10 +57,10 @@ class Worker(ThreadWorker):
     arrived_bytes_max = 64 * 1024 * 1024
     """What is kept of all requests that are still arriving; beyond, the one that has just grown is handed on."""
 
+    _connections = cast(Connections, ())  # until the application is loaded
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._connections: set[Connection] = set()
-        self._arrived_bytes = 0
         self._swept_s = 0.0
         self._keepalive_s = 0.0
         self._keeps_alive = False
@@ -73,6 +76,10 @@ class Worker(ThreadWorker):
         self.poller.close()
         self._poller = Poller()
         self._tasks = Tasks(self._poller)
+        self._connections = Connections(
+            self._poller, self.worker_connections, on_readable=self._on_readable, on_writable=self._on_writable
+        )
+        self._serving = Serving(self._pool, self._tasks, self.method_queue.defer, self._served, self.log)
         self.poller = cast(selectors.DefaultSelector, self._poller)
         extensions = getattr(self.wsgi, "extensions", {})
         self._shortcut, self._metrics_port = extensions.get("shortcut"), extensions.get("metrics_port")
@@ -93,7 +100,7 @@ class Worker(ThreadWorker):
         self._pool = Pool(self.cfg.threads)
         return cast(ThreadPoolExecutor, self._pool)
 
-    # --- connections: taken, watched, dropped ---
+    # --- who comes ---
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -105,15 +112,21 @@ class Worker(ThreadWorker):
         address = listener.getsockname()
         connection = Connection(self.cfg, sock, client, address, for_metrics=address[1] == self._metrics_port)
         connection.until_s = time.monotonic() + self.arrive_s
-        self.nr_conns += 1
-        self._connections.add(connection)
         try:
-            self._watch(connection)
+            self._connections.add(connection)
         except OSError:
-            self._drop(connection)
             self._pause()
-        if self.nr_conns >= self.worker_connections:
+        if self._connections.are_full:
             self.set_accept_enabled(False)
+
+    @property
+    def nr_conns(self) -> int:
+        """gunicorn's name for how many connections there are."""
+        return len(self._connections)
+
+    @nr_conns.setter
+    def nr_conns(self, total: int) -> None:
+        """Nothing to do: they are counted where they are held."""
 
     def _pause(self) -> None:
         """Callers wait until there are descriptors again."""
@@ -122,51 +135,22 @@ class Worker(ThreadWorker):
         self._make_room()
         self.set_accept_enabled(False)
 
+    def _make_room(self) -> None:
+        self._connections.make_room(time.monotonic() + self.arrive_s)
+
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(bool(enabled) and time.monotonic() >= self._pause_until_s)
-
-    def _make_room(self) -> None:
-        """Lets go of some that ask nothing, or take long to ask, for others to be taken: of those whose time would be
-        over first, but of nobody who has only just come."""
-        new_s = time.monotonic() + self.arrive_s
-        waiting = [one for one in self._connections if not one.busy and one.unsent is None]
-        waiting = [one for one in waiting if not new_s - _NEW_FOR_S < one.until_s <= new_s]
-        waiting.sort(key=lambda one: one.until_s)
-        for connection in waiting[: 1 + self.worker_connections // 50]:
-            self._drop(connection)
-
-    def _watch(self, connection: Connection) -> None:
-        if not connection.watched:
-            connection.watched = True
-            self.poller.register(connection.socket, selectors.EVENT_READ, partial(self._on_readable, connection))
-
-    def _unwatch(self, connection: Connection) -> None:
-        if connection.watched:
-            connection.watched = False
-            self.poller.unregister(connection.socket)
-
-    def _drop(self, connection: Connection) -> None:
-        self._unwatch(connection)
-        self._set_arrived(connection, b"")
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self.nr_conns -= 1
-            connection.socket.close()
 
     def _drop_of(self, call: Callback) -> None:
         """Whatever goes wrong with one connection must not take the others along."""
         if isinstance(call, partial) and isinstance(call.args[0], Connection):
-            self._drop(call.args[0])
-
-    def _set_arrived(self, connection: Connection, data: bytes) -> None:
-        self._arrived_bytes += len(data) - len(connection.arrived)
-        connection.arrived = bytearray(data)
+            self._connections.drop(call.args[0])
 
     # --- what comes in ---
 
     def _on_readable(self, connection: Connection, sock: socket.socket) -> None:
         if connection.busy:
-            self._unwatch(connection)
+            self._connections.unwatch(connection)
             return
         if connection.unsent is not None:  # since this round began
             return
@@ -175,7 +159,7 @@ class Worker(ThreadWorker):
         except BlockingIOError:
             return
         except OSError:
-            self._drop(connection)
+            self._connections.drop(connection)
             return
         if not data or connection.last:
             self._on_end(connection, data)
@@ -187,7 +171,7 @@ class Worker(ThreadWorker):
         if not data and connection.arrived:
             self._hand_on(connection)
         elif not data:
-            self._drop(connection)
+            self._connections.drop(connection)
 
     def _cut_short(self, connection: Connection, data: bytes) -> bool:
         """Whether `data` is one plain read, which will be answered together with those of others."""
@@ -207,9 +191,8 @@ class Worker(ThreadWorker):
                 return
             connection.arrival = Arrival()
             connection.until_s = time.monotonic() + self.arrive_s
-        connection.arrived += data
-        self._arrived_bytes += len(data)
-        if connection.arrival.feed(data) or self._arrived_bytes > self.arrived_bytes_max:
+        self._connections.add_arrived(connection, data)
+        if connection.arrival.feed(data) or self._connections.arrived_bytes > self.arrived_bytes_max:
             self._hand_on(connection)
         elif connection.arrival.take_wish_for_leave():
             self._give_leave(connection)
@@ -220,7 +203,7 @@ class Worker(ThreadWorker):
         try:
             connection.socket.sendall(_CONTINUE)
         except OSError:
-            self._drop(connection)
+            self._connections.drop(connection)
 
     def _take_plain(self, connection: Connection, data: bytes) -> bytes:
         """Serves the first plain read that `data` begins with and keeps the rest; returns what begins otherwise."""
@@ -228,7 +211,7 @@ class Worker(ThreadWorker):
         ask = None if shortcut is None else shortcut.asking.first(data)
         if shortcut is None or ask is None:
             return data
-        self._set_arrived(connection, data[ask.end :])
+        self._connections.set_arrived(connection, data[ask.end :])
         self._count_requests(1)
         self._serve_read(connection, shortcut, ask)
         return b""
@@ -239,45 +222,23 @@ class Worker(ThreadWorker):
 
     def _hand_on(self, connection: Connection) -> None:
         data, arrival = bytes(connection.arrived), connection.arrival
-        self._set_arrived(connection, b"")
+        self._connections.set_arrived(connection, b"")
         connection.arrival = None
         if arrival is not None and arrival.head_is_too_long:
-            self._serve(connection, partial(self._refuse_head, connection))
+            self._serving.in_thread(connection, partial(self._refuse_head, connection))
             return
         connection.unread(data)
-        self._serve(connection, partial(self._ask_application, connection))
+        self._serving.in_thread(connection, partial(self._ask_application, connection))
 
-    # --- what threads do ---
+    # --- what serves ---
 
-    def _serve(self, connection: Connection, serve: Callable[[], bool]) -> None:
-        """In a thread."""
-        connection.busy = True
-        served = partial(self.method_queue.defer, self._served, connection)
-        self._pool.put(partial(self._run, serve, served))
-
-    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> None:
+    def _serve_read(self, connection: Connection, shortcut: Shortcut, ask: Ask, seen: Seen | None = None) -> None:
         """In a task of the loop, or in a thread when the cache's store is far away."""
-        ask_for = partial(self._ask, connection, shortcut, ask)
-        if not shortcut.is_near:
-            self._serve(connection, ask_for)
-            return
-        connection.busy = True
-        self._tasks.start(partial(self._run, ask_for, partial(self._served, connection)))
+        serve = self._serving.in_task if shortcut.is_near else self._serving.in_thread
+        serve(connection, partial(self._ask, connection, shortcut, ask, seen))
 
-    def _run(self, serve: Callable[[], bool], served: Callable[[bool], None]) -> None:
-        """Tells whether the connection can be kept."""
-        keep = False
-        try:
-            keep = serve()
-        except OSError:
-            self.log.debug("A caller has gone before its answer.")
-        except Exception:
-            self.log.exception("A request could not be served.")
-        finally:
-            served(keep)
-
-    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask) -> bool:
-        connection.send(shortcut.answer(ask))
+    def _ask(self, connection: Connection, shortcut: Shortcut, ask: Ask, seen: Seen | None) -> bool:
+        connection.send(shortcut.answer(ask, seen))
         return True
 
     def _ask_application(self, connection: Connection) -> bool:
@@ -305,7 +266,7 @@ class Worker(ThreadWorker):
             self._go_on(connection)
         except Exception:
             self.log.exception(_FAILED)
-            self._drop(connection)
+            self._connections.drop(connection)
 
     # --- what goes out ---
 
@@ -338,13 +299,13 @@ class Worker(ThreadWorker):
         self._count_requests(len(asks))
         answers = self._at_hand(shortcut, asks, started_s)
         for connection, ask, parts in zip(asking, asks, answers, strict=True):
-            if parts is None:
-                self._serve_read(connection, shortcut, ask)
+            if parts is None or isinstance(parts, Seen):
+                self._serve_read(connection, shortcut, ask, parts)
             else:
                 connection.until_s = until_s
                 self._send(connection, parts)
 
-    def _at_hand(self, shortcut: Shortcut, asks: Sequence[Ask], started_s: float) -> Sequence[Sequence[bytes] | None]:
+    def _at_hand(self, shortcut: Shortcut, asks: Sequence[Ask], started_s: float) -> Sequence[AtHand]:
         """Where looking goes wrong, the operation itself is asked, which tells what is wrong."""
         try:
             return shortcut.at_hand(asks, started_s)
@@ -363,16 +324,14 @@ class Worker(ThreadWorker):
         try:
             connection.send(parts)
         except OSError:
-            self._drop(connection)
+            self._connections.drop(connection)
             return
         if connection.unsent is not None:
             self._await_room(connection)
 
     def _await_room(self, connection: Connection) -> None:
-        self._unwatch(connection)
         connection.until_s = time.monotonic() + self.send_s
-        connection.watched = True
-        self.poller.register(connection.socket, selectors.EVENT_WRITE, partial(self._on_writable, connection))
+        self._connections.watch_for_room(connection)
 
     def _on_writable(self, connection: Connection, sock: socket.socket) -> None:
         unsent = connection.unsent or memoryview(b"")
@@ -381,12 +340,12 @@ class Worker(ThreadWorker):
         except BlockingIOError:
             return
         except OSError:
-            self._drop(connection)
+            self._connections.drop(connection)
             return
         connection.until_s = time.monotonic() + self.send_s
         connection.unsent = unsent[sent:] if sent < len(unsent) else None
         if connection.unsent is None:
-            self._unwatch(connection)
+            self._connections.unwatch(connection)
             self._go_on(connection)
 
     def _go_on(self, connection: Connection) -> None:
@@ -398,22 +357,22 @@ class Worker(ThreadWorker):
             self._end(connection)
             return
         connection.until_s = time.monotonic() + self._keepalive_s
-        self._watch(connection)
+        self._connections.watch(connection)
         data = connection.take_read_ahead() + connection.arrived
-        self._set_arrived(connection, b"")
+        self._connections.set_arrived(connection, b"")
         if data:
             self._take(connection, data)
 
     def _end(self, connection: Connection) -> None:
         """Says that nothing more will come, and listens for a moment to what the caller was still sending."""
         connection.until_s = time.monotonic() + self.linger_s
-        self._set_arrived(connection, b"")
+        self._connections.set_arrived(connection, b"")
         try:
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self._drop(connection)
+            self._connections.drop(connection)
             return
-        self._watch(connection)
+        self._connections.watch(connection)
 
     # --- time ---
 
@@ -423,19 +382,17 @@ class Worker(ThreadWorker):
         `force`: drops all for which nothing is being done.
         """
         now_s = time.monotonic()
-        if self.nr_conns >= self.worker_connections:
+        if self._connections.are_full:
             self._make_room()
         if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
             return
         self._swept_s = now_s
-        for connection in [one for one in self._connections if not one.busy and (force or one.until_s <= now_s)]:
+        for connection in self._connections.overdue(math.inf if force else now_s):
             if connection.arrived and connection.unsent is None and not force:
                 self._hand_on(connection)
             else:
-                self._drop(connection)
+                self._connections.drop(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: who asks nothing until then is not served any more; who still reads its answer may."""
-        for connection in self._connections:
-            if connection.unsent is None:
-                connection.until_s = min(connection.until_s, deadline)
+        """The worker stops."""
+        self._connections.hurry(deadline)

@@ -97,6 +97,14 @@ class Cache:
         """When, in seconds since 1970, a copy ceases to be at hand."""
         return copy.fresh_until_s - self._ttl_s * EARLY_SHARE
 
+    def keys(self, place: Place) -> Sequence[bytes]:
+        """Of the entries that `read` looks at, the copy's and its stamp's first."""
+        return self._shelf.keys(place)
+
+    def seen(self, place: Place, found: Sequence[bytes | None]) -> Seen:
+        """What `read` sees in the entries under `keys`, read at one instant. Raises `StoreError`."""
+        return self._shelf.read(place, found)
+
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:
         """A record that was just written, from the upstream and into the cache. Raises what `fetch` raises.
 
@@ -123,12 +131,15 @@ class Cache:
         except StoreError:
             return None
 
-    def read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch) -> Shown:
-        """What is at a place. Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`."""
+    def read(self, place: Place, wish: Wish, deadline: Deadline, fetch: Fetch, seen: Seen | None = None) -> Shown:
+        """What is at a place, of which `seen` was seen since it was asked for; None: nobody has looked yet.
+
+        Raises what `fetch` raises, `RecordNotFound` from memory, or `NotCached`.
+        """
         if self.is_off():
             return self._pass_by("fwd=bypass", wish, fetch)
         try:
-            seen = self._shelf.look(place)
+            seen = self._shelf.look(place) if seen is None else seen
         except StoreError:
             return self._pass_by("fwd=bypass; detail=store", wish, fetch)
         copy, now_s = seen.copy, self._stamps.now_s()

@@ -70,9 +70,13 @@ class Shelf:
         key = b":".join([b"copy", self._account, resource.encode(), name])
         return Place(key, stamp_key, self._stamps.epoch_key(resource))
 
+    def keys(self, place: Place) -> Sequence[bytes]:
+        """Of the entries that one look at a place takes in, in the order of `read`."""
+        return (place.key, place.stamp_key, place.epoch_key, self._sick_key)
+
     def look(self, place: Place) -> Seen:
         """Raises `StoreError`."""
-        return self.read(place, self._store.get_many([place.key, place.stamp_key, place.epoch_key, self._sick_key]))
+        return self.read(place, self._store.get_many(self.keys(place)))
 
     def read(self, place: Place, found: Sequence[bytes | None]) -> Seen:
         """What entries show that were read at one instant: the copy, its stamp, the epoch, the note about the upstream.

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from gateway.policy.cache import Cache, Shown
 from gateway.policy.copies import Content, content_of
-from gateway.policy.shelf import Place
+from gateway.policy.shelf import Place, Seen
 from gateway.policy.wishes import Wish
 from gateway.rest import answers, headers
 from gateway.rest.admission import Admission
@@ -63,13 +63,15 @@ class Reading:
         wanted, named = filters(self.resource, query_string)
         return Sought(self._cache.page_place(self.resource.name, wanted, token), None, wanted, named)
 
-    def answer(self, sought: Sought, known: frozenset[str] | None, wish: Wish, errand: Errand) -> answers.Answer:
-        """Raises what the upstream answers but a success, and `NotCached`."""
+    def answer(
+        self, sought: Sought, known: frozenset[str] | None, wish: Wish, errand: Errand, seen: Seen | None = None
+    ) -> answers.Answer:
+        """`seen` as for `Cache.read`. Raises what the upstream answers but a success, and `NotCached`."""
 
         def fetch(once: bool) -> Content:
             return self._fetch(sought, msgspec.structs.replace(errand, once=True) if once else errand)
 
-        return self.shown(sought, known, self._cache.read(sought.place, wish, errand.deadline, fetch))
+        return self.shown(sought, known, self._cache.read(sought.place, wish, errand.deadline, fetch, seen))
 
     def shown(self, sought: Sought, known: frozenset[str] | None, shown: Shown) -> answers.Answer:
         """What is shown as it is answered to a caller that has the representations `known`; None: it did not say."""
