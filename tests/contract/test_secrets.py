@@ -66,7 +66,7 @@ def ask(make_gateway: MakeGateway, knowing: Simulator) -> Watched:
         gateway_api_keys=keys,
         upstream_token=TOKEN,
         log_level="debug",
-        upstream_deadline_s=0.3,
+        upstream_deadline_s=2,
     )
     caller.headers = {"Authorization": f"Bearer {KEY}"}
     return Watched(caller)

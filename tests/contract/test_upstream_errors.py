@@ -162,7 +162,7 @@ def test_an_answer_that_does_not_come_in_time_is_504(
     make_gateway: Any, simulator: Simulator, route: tuple[str, str], fault: str
 ) -> None:
     """However it is late; a write may have been applied."""
-    caller = make_gateway(upstream_deadline_s=0.2)
+    caller = make_gateway(upstream_deadline_s=0.6)
     params: dict[str, dict[str, Any]] = {"slow": {"delay_s": 30}, "drip": {"interval_s": 0.1}}
     simulator.faults.add(fault, **params.get(fault, {}))
     body = problem(caller.request(*route, **body_for(route[0])), 504, "deadline_passed")
