@@ -59,8 +59,9 @@ def why_not() -> str | None:
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def image() -> Iterator[Image]:
+    """Gone, as are its many files, when the tests of this folder are over."""
     if reason := why_not():
         assert "CI" not in os.environ, reason
         pytest.skip(reason)
