@@ -16,8 +16,8 @@ sources := $(wildcard app.py gunicorn.conf.py) $(wildcard gateway schemas simula
 
 # More arguments: make test ARGS='tests/house -x', make bench ARGS='--only 304', make image ARGS='--tag NAME'
 ARGS ?=
-# Tests mostly wait, so more run at a time than there are cores; ARGS='-n 0' runs one after the other.
-side_by_side := --numprocesses=4 --no-loadscope-reorder
+# Two processes; ARGS='-n 0' runs one test after the other.
+side_by_side := --numprocesses=2 --no-loadscope-reorder
 # For `make lock`: UPGRADE=--upgrade takes the newest versions that requirements*.in allow.
 UPGRADE ?=
 
