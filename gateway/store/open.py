@@ -24,8 +24,8 @@ def open_store(
     """The store `name` at `url`: a folder (plain path or `file:///path`), `redis://`, `rediss://` or `unix://`.
 
     Touches neither files nor network yet. A folder holds one store per name. On a Redis server the names are prefixes,
-    and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has. It is waited
-    for a moment: who takes it for lost too soon cannot tell the others of its writes (docs/guarantees.md, limits).
+    and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has.
+    It is waited for: who takes it for lost too soon cannot tell the others of its writes (docs/guarantees.md, limits).
     Raises `ValueError` for an address that cannot be one, without repeating it.
     """
     if urlsplit(url).scheme in SCHEMES:
