@@ -59,12 +59,15 @@ def workers(folder: Path, way: Way, say: Say, rounds: int) -> dict[str, float]:
 
 
 def gateways(folder: Path, way: Way, say: Say, rounds: int) -> dict[str, float]:
-    """One gateway beside two that share a Redis, all on both cores together with Redis, upstream and load."""
+    """One gateway beside two that share a Redis, all on both cores together with Redis, upstream and load.
+
+    With Redis a thread waits for each read, so there are as many as docs/settings.md advises for so many callers.
+    """
     cores = two_cores()
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(open_upstream(folder, cores))
         url = stack.enter_context(_redis(folder, cores))
-        sharing = replace(way, settings={**way.settings, "STORE_URL": url})
+        sharing = replace(way, settings={"GATEWAY_THREADS": str(2 * CONNECTIONS), **way.settings, "STORE_URL": url})
         servers = [
             stack.enter_context(open_contestant(GATEWAY, _subfolder(folder, name), upstream, sharing, cores))
             for name in ("first", "second")
