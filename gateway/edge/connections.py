@@ -16,17 +16,15 @@ Call = Callable[[Connection, socket.socket], None]
 
 
 class Connections:
-    """At most `connections_max`, watched with `poller`, which calls `on_readable` when one has something to be read,
-    and `on_writable` when its caller takes more of an answer.
+    """At most `connections_max`, watched with `poller`, which calls `on_readable` when one has something to be read.
 
     `arrived_bytes` is what is kept of all requests that are not served yet.
     """
 
-    def __init__(self, poller: Poller, connections_max: int, *, on_readable: Call, on_writable: Call) -> None:
+    def __init__(self, poller: Poller, connections_max: int, *, on_readable: Call) -> None:
         self._poller = poller
         self._connections_max = connections_max
         self._on_readable = on_readable
-        self._on_writable = on_writable
         self._held: set[Connection] = set()
         self.arrived_bytes = 0
 
@@ -55,11 +53,11 @@ class Connections:
             connection.watched = True
             self._poller.register(connection.socket, selectors.EVENT_READ, partial(self._on_readable, connection))
 
-    def watch_for_room(self, connection: Connection) -> None:
-        """For the rest of an answer, and for nothing else meanwhile."""
+    def watch_for_room(self, connection: Connection, on_writable: Call) -> None:
+        """For its caller to take more of an answer, and for nothing else meanwhile."""
         self.unwatch(connection)
         connection.watched = True
-        self._poller.register(connection.socket, selectors.EVENT_WRITE, partial(self._on_writable, connection))
+        self._poller.register(connection.socket, selectors.EVENT_WRITE, partial(on_writable, connection))
 
     def unwatch(self, connection: Connection) -> None:
         if connection.watched:

@@ -128,9 +128,9 @@ def test_an_answer_that_waits_is_not_cut_into_by_the_next(stepped: Stepped) -> N
 
 def test_who_is_given_up_is_given_up_with_all_that_waits_behind(stepped: Stepped) -> None:
     """Its next request is not begun while it has not taken its last answer."""
-    stepped.worker.send_s = 0.0
     stepped.caller.send(BIG + READ)
     stepped.until(lambda: stepped.connection.unsent is not None)
+    stepped.connection.until_s = 0.0
     stepped.worker.murder_keepalived()
     assert stepped.worker.nr_conns == 0
     assert b"behind" not in stepped.read_all(b"behind")

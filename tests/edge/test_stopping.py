@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,12 @@ def refuses(gateway: GatewayProcess) -> bool:
             return False
     except ConnectionRefusedError:
         return True
+
+
+def sleeps(gateway: GatewayProcess) -> bool:
+    """Whether the loop of its only worker waits."""
+    (pid,) = workers(gateway)
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(") ")[2].startswith("S")
 
 
 def test_what_is_in_hand_is_answered_and_what_waits_is_told(simulator: Simulator) -> None:
@@ -74,6 +81,21 @@ def test_while_it_drains_callers_are_told_with_every_answer(simulator: Simulator
             caller.send(data)
             assert caller.reply().header("Connection") == "close"
         assert ask(gateway, READ).header("Connection") == "close"
+
+
+def test_the_first_hit_after_the_notice_is_told(simulator: Simulator) -> None:
+    """The loop was waiting when the gateway began to drain, and nothing but this read wakes it."""
+    with GatewayProcess(few_threads(simulator, GATEWAY_DRAIN_S="30")) as gateway, Caller(gateway) as idle:
+        idle.send(READ)
+        assert idle.reply().header("Connection") == "keep-alive"
+        until(lambda: sleeps(gateway), gateway)
+        gateway.terminate()
+        until(lambda: any(line["event"] == "draining" for line in gateway.log()), gateway)
+        idle.send(READ)
+        reply = idle.reply()
+        assert reply.status == 200
+        assert "; hit" in (reply.header("Cache-Status") or "")
+        assert reply.header("Connection") == "close"
 
 
 def test_an_answer_that_is_being_taken_is_taken_to_its_end(simulator: Simulator) -> None:
