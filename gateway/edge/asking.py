@@ -23,7 +23,7 @@ _What = TypeVar("_What")
 @dataclass(slots=True, eq=False)
 class Wanted:
     """A target, wanted by those who are heard to say the same. `hot` is the answer as it was given last, None if it
-    never was."""
+    never was; `keys` are those of the copy and of its stamp, which tell whether it still holds."""
 
     target: Target
     heard: Heard

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 from gateway.edge import plain, wire
 from gateway.edge.asking import Ask, Asking, Wanted
-from gateway.edge.hot import Hot, Snapshot, TakeSnapshot, Uncounted
+from gateway.edge.hot import Hot, Snapshot, SnapshotId, TakeSnapshot, Uncounted
 from gateway.errors import GatewayError, InternalDefect
 from gateway.policy.cache import Cache, Shown
 from gateway.policy.copies import Copy
@@ -71,15 +71,21 @@ class Shortcut:
         seen, second = snapshot.id, int(now_s)
         answers: list[AtHand] = []
         for ask in asks:
-            hot = ask.wanted.hot
+            wanted, hot = ask.wanted, ask.wanted.hot
             if hot is None or hot.seen != seen or now_s >= hot.until_s or hot.second != second:
-                hot = self._heated(ask.wanted, snapshot, now_s)
-            answers.append(self._seen(ask.wanted, snapshot, now_s) if hot is None else self._answered(ask, hot))
+                found = snapshot.values(wanted.keys, now_s)
+                hot = self._heated(wanted, found, seen, now_s)
+                if hot is None:
+                    answers.append(self._look(wanted, found, snapshot, now_s))
+                    continue
+            answers.append(self._answered(ask, hot))
         return answers
 
-    def _seen(self, wanted: Wanted, snapshot: Snapshot, now_s: float) -> Seen:
+    def _look(self, wanted: Wanted, found: list[bytes | None], snapshot: Snapshot, now_s: float) -> Seen:
+        """What the operation goes by, of which `found` is the first."""
         place = wanted.target.sought.place
-        return self._cache.seen(place, snapshot.values(self._cache.keys(place), now_s))
+        rest = snapshot.values(self._cache.keys(place)[len(found) :], now_s)
+        return self._cache.seen(place, [*found, *rest])
 
     def _answered(self, ask: Ask, hot: Hot) -> Sequence[bytes]:
         if self._counts_alone and ask.fields is None:
@@ -118,16 +124,16 @@ class Shortcut:
             recorder.end()
         return _filled(self._heading.form(answer), context)
 
-    def _heated(self, wanted: Wanted, snapshot: Snapshot, now_s: float) -> Hot | None:
-        """What was answered last, if it still holds, or what is to be answered now."""
-        found, hot = snapshot.values(wanted.keys, now_s), wanted.hot
+    def _heated(self, wanted: Wanted, found: list[bytes | None], seen: SnapshotId, now_s: float) -> Hot | None:
+        """What was answered last, if it still holds, or what is to be answered now; None: that is not at hand."""
+        hot = wanted.hot
         if hot is None or hot.found != found or now_s >= hot.until_s:
             copy = self._cache.at_hand(wanted.target.sought.place, found)
             hot = None if copy is None else self._formed(wanted, found, copy, now_s)
         elif hot.second != int(now_s):
             hot = self._formed(wanted, found, hot.copy, now_s)
         if hot is not None:
-            hot.seen = snapshot.id
+            hot.seen = seen
         if hot is not wanted.hot:
             self._keep(wanted, hot)
         return hot

@@ -98,11 +98,11 @@ class Cache:
         return copy.fresh_until_s - self._ttl_s * EARLY_SHARE
 
     def keys(self, place: Place) -> Sequence[bytes]:
-        """Of the entries that `read` looks at, the copy's and its stamp's first."""
+        """Of the entries that `seen` takes, in their order: the copy's and its stamp's come first."""
         return self._shelf.keys(place)
 
     def seen(self, place: Place, found: Sequence[bytes | None]) -> Seen:
-        """What `read` sees in the entries under `keys`, read at one instant. Raises `StoreError`."""
+        """What `read` goes by, from the entries under `keys`, read at one instant. Raises `StoreError`."""
         return self._shelf.read(place, found)
 
     def read_back(self, resource: str, key: int, token: Secret, fetch: Fetch) -> Content:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from flask import request
@@ -40,11 +39,9 @@ class Admission:
         self._deadline_s = deadline_s
         self._places = places
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Room for one request. Raises `Overloaded`."""
-        with self._places.place():
-            yield
+    def place(self) -> AbstractContextManager[None]:
+        """Room for one request, to be held by a `with` at once. Raises `Overloaded`."""
+        return self._places.place()
 
     def admit(self, *, takes_parameters: bool = False) -> Asked:
         """Raises the `CallerError` that keeps the request out."""

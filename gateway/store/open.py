@@ -25,11 +25,10 @@ def open_store(
 
     Touches neither files nor network yet. A folder holds one store per name. On a Redis server the names are prefixes,
     and `bound_bytes`, `durable` and `evict` are the server's own settings: `Store.status` shows what it has.
-    It is waited for: who takes it for lost too soon cannot tell the others of its writes (docs/guarantees.md, limits).
     Raises `ValueError` for an address that cannot be one, without repeating it.
     """
     if urlsplit(url).scheme in SCHEMES:
-        return RedisStore(url, name, timeout_s=0.25)
+        return RedisStore(url, name)
     path = os.path.join(_folder(url), name)
     return EmbeddedStore(path, bound_bytes, durable=durable, evict=evict, on_damage=on_damage)
 

@@ -69,7 +69,7 @@ def _second(at_s: int) -> str:
 
 
 def milliseconds(duration_s: float) -> float:
-    """A duration as the log tells it: to the microsecond."""
+    """A duration in milliseconds, as the log tells it: to the microsecond."""
     return int(duration_s * 1_000_000 + 0.5) / 1000
 
 

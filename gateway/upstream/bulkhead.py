@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from gateway.deadline import Deadline
 from gateway.errors import Overloaded
@@ -29,22 +28,19 @@ class Bulkhead:
         self._refused = refused
         self._waiting = waiting
 
-    @contextmanager
-    def place(self, deadline: Deadline | None = None) -> Iterator[None]:
-        """A place, for as long as the block lasts. Raises `Overloaded` when none gets free in time."""
-        self._take(deadline)
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    def _take(self, deadline: Deadline | None) -> None:
-        """Raises `Overloaded`."""
+    def place(self, deadline: Deadline | None = None) -> AbstractContextManager[None]:
+        """A place, to be held by a `with` at once. Raises `Overloaded` when none gets free in time."""
         if self._places.acquire(blocking=False) or self._wait(deadline):
-            return
+            return self
         if self._refused is not None:
             self._refused.inc()
         raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._places.release()
 
     def _wait(self, deadline: Deadline | None) -> bool:
         """Whether a place got free in time."""
@@ -56,10 +52,7 @@ class Bulkhead:
         """The remote procedure call, made in a place."""
 
         def call_in_place(call: Call) -> Element:
-            self._take(call.deadline)
-            try:
+            with self.place(call.deadline):
                 return remote(call)
-            finally:
-                self._places.release()
 
         return call_in_place

@@ -190,8 +190,7 @@ class EmbeddedStore:
         with view.folder.lock:
             if view.moved():
                 raise _MovedError
-            if view.allocation is not None:
-                view.allocation.reach(self._room.reach_bytes(batch))
+            self._reach(view, batch)
             txn = view.begin(write=True)
             try:
                 applied = self._room.apply(view.entries, txn, batch, self._clock())
@@ -208,10 +207,13 @@ class EmbeddedStore:
         """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""
         view.env.reader_check()
         with contextlib.suppress(lmdb.MapFullError), view.folder.lock:
-            if view.allocation is not None:
-                view.allocation.reach(self._room.reach_bytes(batch))
+            self._reach(view, batch)
             with view.begin(write=True) as txn:
                 self._room.make(view.entries, txn, batch, self._clock())
+
+    def _reach(self, view: View, batch: Batch) -> None:
+        if view.allocation is not None:
+            view.allocation.reach(self._room.reach_bytes(batch))
 
 
 def _commit(txn: "lmdb.Transaction[bytes]") -> None:

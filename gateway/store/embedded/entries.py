@@ -97,8 +97,8 @@ class Entries:
         return b"".join(islice(cursor.iternext(keys=False), chunk_total))
 
     def put(self, txn: "lmdb.Transaction[bytes]", key: bytes, value: bytes, expires_at_s: float) -> None:
-        chunk_total = 0 if len(value) <= _LARGEST_WHOLE_BYTES else _chunk_total(len(value))
-        index_key = _SECOND.pack(ceil(expires_at_s)) + key
+        chunk_total = _chunk_total(len(value))
+        index_key = _index_key(key, expires_at_s)
         raw = HEAD.pack(expires_at_s, chunk_total) + (b"" if chunk_total else value)
         if txn.put(key, raw, overwrite=False, db=self.data):
             txn.put(index_key, b"", db=self.index)

@@ -39,7 +39,8 @@ class RedisStore:
 
     Every key begins with `gateway:NAME:`. A server that does not answer costs a caller at most about four times
     `timeout_s` (a place in the pool, connecting, logging in, the call; one more for a script the server has forgotten);
-    then every call is refused at once for `outage_memory_s`, and after that one caller at a time tries.
+    then every call is refused at once for `outage_memory_s`, and after that one caller at a time tries. Who takes it
+    for lost too soon cannot tell the others of its writes (docs/guarantees.md, limits).
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class RedisStore:
         url: str,
         name: str,
         *,
-        timeout_s: float = 0.05,
+        timeout_s: float = 0.25,
         connections: int = 32,
         monotonic: Callable[[], float] = time.monotonic,
         outage_memory_s: float = 0.25,
