@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,11 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """There is no worker yet: all of them shall share the notice that the gateway is about to end."""
+    from gateway.lifecycle.birth import obey_from_birth
     from gateway.lifecycle.ending import drain_before_end
     from gateway.telemetry import open_log
 
+    obey_from_birth()
     draining.share()
     drain_before_end(server, _settings.gateway_drain_s, open_log(_settings.log_level))
 
@@ -58,9 +59,6 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Until the worker has its own handlers it has those of the arbiter, which would swallow the order to end."""
-    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
     os.environ[slots.SLOT] = str(worker.slot)
 
 

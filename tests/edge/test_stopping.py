@@ -36,6 +36,14 @@ def refuses(gateway: GatewayProcess) -> bool:
         return True
 
 
+def is_told(caller: Caller) -> bool:
+    """Whether an answer says that it is the last one."""
+    caller.send(READ)
+    reply = caller.reply()
+    assert reply.status == 200
+    return reply.header("Connection") == "close"
+
+
 def sleeps(gateway: GatewayProcess) -> bool:
     """Whether the loop of its only worker waits."""
     (pid,) = workers(gateway)
@@ -55,11 +63,9 @@ def test_what_is_in_hand_is_answered_and_what_waits_is_told(simulator: Simulator
             caller.send(get(f"/clients/{number}", *(["Prefer: wait=9"] if number == 22 else [])) + READ)
         simulator.gates.wait("held", arrived=2)
         gateway.terminate()
-        until(lambda: refuses(gateway), gateway)
-        for caller in idle:
-            caller.send(READ)
-            assert (reply := caller.reply()).status == 200
-            assert reply.header("Connection") == "close"
+        until(lambda: is_told(idle[0]), gateway)
+        assert all(is_told(caller) for caller in idle[1:])
+        assert refuses(gateway)
         simulator.gates.open("held")
         for caller in busy:
             assert caller.reply().status == 200

@@ -21,6 +21,21 @@ from tests.support.server import ROOT, GatewayProcess
 LONG_S = "300"
 """Longer than any test: what ends meanwhile does not end because the time is over."""
 PATIENCE_S = 60.0
+HELD_AT_BIRTH = """
+import os, sys
+from gunicorn.app.wsgiapp import run
+
+tell, leave = map(int, sys.argv[1:])
+
+def hold():
+    os.write(tell, b"%d\\n" % os.getpid())
+    os.read(leave, 1)
+
+os.register_at_fork(after_in_child=hold)
+sys.argv = ["gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"]
+run()
+"""
+"""gunicorn, whose children say that they are born and then wait for leave to go on."""
 GET = head("GET /clients/13 HTTP/1.1")
 
 
@@ -129,6 +144,29 @@ def test_somebody_does_not_want_to_wait(simulator: Simulator, number: signal.Sig
         wait_until_unready(gateway)
         os.kill(gateway.pid, number)
         assert gateway.wait() == 0
+
+
+def test_a_worker_is_told_to_end_in_its_first_moment(simulator: Simulator, tmp_path: Path) -> None:
+    """Before gunicorn has called any hook in it. It obeys, and another takes its place."""
+    env = settings(simulator, GATEWAY_WORKERS="1", GATEWAY_DRAIN_S="0", GATEWAY_BIND="127.0.0.1:0")
+    kept = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "STORE_URL": str(tmp_path / "store")}
+    born, tell = os.pipe()
+    leave, give_leave = os.pipe()
+    command = [sys.executable, "-c", HELD_AT_BIRTH, str(tell), str(leave)]
+    with subprocess.Popen(command, cwd=ROOT, env={**kept, **env}, pass_fds=(tell, leave)) as arbiter:
+        os.close(leave)
+        first = psutil.Process(int(os.read(born, 20)))
+        first.terminate()
+        os.close(give_leave)
+        try:
+            first.wait(PATIENCE_S)
+            assert psutil.pid_exists(int(os.read(born, 20)))
+            arbiter.terminate()
+            assert arbiter.wait(PATIENCE_S) == 0
+        finally:
+            arbiter.kill()
+            os.close(born)
+            os.close(tell)
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.003, 0.006, 0.012])
