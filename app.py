@@ -32,7 +32,7 @@ from gateway.store.measured import MeasuredStore
 from gateway.store.open import open_store
 from gateway.telemetry import Drift, Log, Metrics, open_log
 from gateway.telemetry.exposition import LookedUp
-from gateway.telemetry.spans import Spans, open_spans
+from gateway.telemetry.spans import Spans
 from gateway.upstream import breaker, remote, retry
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.freshbooks import FreshBooks
@@ -123,7 +123,16 @@ def _close(transport: HttpTransport, stores: Stores | None, spans: Spans | None)
 
 def _watch(settings: Settings, log: Log) -> Watch:
     metrics = Metrics(multiprocess="PROMETHEUS_MULTIPROC_DIR" in os.environ)
-    return Watch(log, metrics, open_spans(settings.otel_exporter_otlp_endpoint))
+    return Watch(log, metrics, _spans(settings.otel_exporter_otlp_endpoint))
+
+
+def _spans(endpoint: str | None) -> Spans | None:
+    """None without a collector; then nothing of OpenTelemetry is imported, for it need not be installed."""
+    if endpoint is None:
+        return None
+    from gateway.telemetry.otel import ExportedSpans
+
+    return ExportedSpans(endpoint)
 
 
 def _policies(settings: Settings, stores: Stores, calls: Remote, watch: Watch, clock: Callable[[], float]) -> Policies:

@@ -28,12 +28,3 @@ class Spans(Protocol):
 
     def close(self) -> None:
         """Sends what is left, for a bounded time."""
-
-
-def open_spans(endpoint: str | None) -> Spans | None:
-    """Spans for the collector at an OTLP endpoint; None without one, and then nothing of OpenTelemetry is imported."""
-    if endpoint is None:
-        return None
-    from gateway.telemetry.otel import ExportedSpans
-
-    return ExportedSpans(endpoint)
