@@ -58,7 +58,8 @@ openapi: $(development)  ## write what is generated: openapi.yaml, openapi.json,
 bench: setup-bench $(development) $(peers)  ## compare speed with the peers, side by side
 	@$(py) -m benchmarks $(ARGS)
 
-benchmarks/.venv/.installed: benchmarks/requirements.txt | .venv/bin/pip
+# Peers of another Python than the gateway's would be compared unfairly: a new .venv means new peers.
+benchmarks/.venv/.installed: benchmarks/requirements.txt .venv/pyvenv.cfg
 	@echo "==> benchmarks/.venv: installing the Python peers and the plot (benchmarks/requirements.txt)"
 	@rm -rf benchmarks/.venv && $(py) -m venv benchmarks/.venv
 	@$(subst $(py),benchmarks/.venv/bin/python,$(pip)) -r $<
@@ -103,6 +104,8 @@ setup-run setup-test setup-bench: setup-%:
 .venv/bin/pip: | tools/find-python.sh
 	@python=$$(tools/find-python.sh) && echo "==> .venv: $$("$$python" --version), $$python" && \
 	    rm -rf .venv && "$$python" -m venv .venv
+
+.venv/pyvenv.cfg: | .venv/bin/pip ;
 
 $(runtime): requirements.txt | .venv/bin/pip
 	@echo "==> .venv: installing what the service needs (requirements.txt)"
