@@ -36,7 +36,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """There is no worker yet: all of them shall share the notice that the gateway is about to end."""
+    """There is no worker yet: all shall obey from birth, and share the notice that the gateway is about to end."""
     from gateway.lifecycle.birth import obey_from_birth
     from gateway.lifecycle.ending import drain_before_end
     from gateway.telemetry import open_log
@@ -59,6 +59,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(_server: Any, worker: Any) -> None:
+    """What the worker counts goes to the files of its slot."""
     os.environ[slots.SLOT] = str(worker.slot)
 
 

@@ -11,27 +11,21 @@ import signal
 from functools import partial
 
 _ENDING = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+_hold = partial(signal.pthread_sigmask, signal.SIG_BLOCK, _ENDING)
+_let_through = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _ENDING)
 
 
 def obey_from_birth() -> None:
     """From now on every child of this process ends when it is told to, until it has handlers of its own.
 
-    Once in a process, whose main thread is the one that forks: hooks can never be taken back.
+    Once in a process, whose main thread is the one that forks and holds back no signals itself: hooks can never be
+    taken back.
     """
-    masks: list[set[int]] = []
-    os.register_at_fork(
-        before=lambda: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)),
-        after_in_parent=lambda: _unmask(masks),
-        after_in_child=partial(_obey, masks),
-    )
+    os.register_at_fork(before=_hold, after_in_parent=_let_through, after_in_child=_obey)
 
 
-def _unmask(masks: list[set[int]]) -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
-
-
-def _obey(masks: list[set[int]]) -> None:
+def _obey() -> None:
     """What came since the fork is waiting, and is obeyed now."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
-    _unmask(masks)
+    _let_through()

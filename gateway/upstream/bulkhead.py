@@ -24,6 +24,7 @@ class Bulkhead:
         self, in_flight_max: int, wait_s: float, refused: Counter | None = None, waiting: Gauge | None = None
     ) -> None:
         self._places = threading.Semaphore(in_flight_max)
+        self._held = _Held(self._places)
         self._wait_s = wait_s
         self._refused = refused
         self._waiting = waiting
@@ -31,16 +32,10 @@ class Bulkhead:
     def place(self, deadline: Deadline | None = None) -> AbstractContextManager[None]:
         """A place, to be held by a `with` at once. Raises `Overloaded` when none gets free in time."""
         if self._places.acquire(blocking=False) or self._wait(deadline):
-            return self
+            return self._held
         if self._refused is not None:
             self._refused.inc()
         raise Overloaded("The gateway has as many requests in hand as it can take.", retry_after_s=1)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self._places.release()
 
     def _wait(self, deadline: Deadline | None) -> bool:
         """Whether a place got free in time."""
@@ -56,3 +51,18 @@ class Bulkhead:
                 return remote(call)
 
         return call_in_place
+
+
+class _Held:
+    """A place that has been taken, and is given back at the end of the block."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: threading.Semaphore) -> None:
+        self._places = places
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._places.release()

@@ -146,27 +146,34 @@ def test_somebody_does_not_want_to_wait(simulator: Simulator, number: signal.Sig
         assert gateway.wait() == 0
 
 
+def starting_env(simulator: Simulator, folder: Path, **more: str) -> dict[str, str]:
+    """For a gateway that is not waited for until it is ready."""
+    kept = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "STORE_URL": str(folder / "store")}
+    return {**kept, **settings(simulator, GATEWAY_DRAIN_S="0", GATEWAY_BIND="127.0.0.1:0", **more)}
+
+
 def test_a_worker_is_told_to_end_in_its_first_moment(simulator: Simulator, tmp_path: Path) -> None:
     """Before gunicorn has called any hook in it. It obeys, and another takes its place."""
-    env = settings(simulator, GATEWAY_WORKERS="1", GATEWAY_DRAIN_S="0", GATEWAY_BIND="127.0.0.1:0")
-    kept = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "STORE_URL": str(tmp_path / "store")}
-    born, tell = os.pipe()
-    leave, give_leave = os.pipe()
+    env = starting_env(simulator, tmp_path, GATEWAY_WORKERS="1")
+    (born, tell), (leave, give_leave) = os.pipe(), os.pipe()
     command = [sys.executable, "-c", HELD_AT_BIRTH, str(tell), str(leave)]
-    with subprocess.Popen(command, cwd=ROOT, env={**kept, **env}, pass_fds=(tell, leave)) as arbiter:
+    with (
+        open(born, "rb", buffering=0) as births,
+        open(give_leave, "wb") as leaves,
+        subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=(tell, leave), stdout=subprocess.DEVNULL) as arbiter,
+    ):
+        os.close(tell)
         os.close(leave)
-        first = psutil.Process(int(os.read(born, 20)))
-        first.terminate()
-        os.close(give_leave)
         try:
+            first = psutil.Process(int(births.readline()))
+            first.terminate()
+            leaves.close()
             first.wait(PATIENCE_S)
-            assert psutil.pid_exists(int(os.read(born, 20)))
+            assert int(births.readline()) != first.pid
             arbiter.terminate()
             assert arbiter.wait(PATIENCE_S) == 0
         finally:
             arbiter.kill()
-            os.close(born)
-            os.close(tell)
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.003, 0.006, 0.012])
@@ -174,10 +181,9 @@ def test_it_is_told_to_end_while_its_workers_are_being_born(
     simulator: Simulator, tmp_path: Path, moment_s: float
 ) -> None:
     """They obey too: one that did not would be waited for as long as a request may take, which is minutes here."""
-    env = settings(simulator, UPSTREAM_DEADLINE_S="300", GATEWAY_DRAIN_S="0", GATEWAY_BIND="127.0.0.1:0")
-    kept = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "STORE_URL": str(tmp_path / "store")}
+    env = starting_env(simulator, tmp_path, UPSTREAM_DEADLINE_S="300")
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"]
-    with subprocess.Popen(command, cwd=ROOT, env={**kept, **env}, stdout=subprocess.DEVNULL) as arbiter:
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL) as arbiter:
         watched = psutil.Process(arbiter.pid)
         while len(watched.children()) < 2:
             assert arbiter.poll() is None
