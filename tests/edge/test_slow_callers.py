@@ -13,6 +13,7 @@ import pytest
 from simulator.server import Simulator
 from tests.edge.callers import Caller, ask, get, post, sockets_total
 from tests.edge.conftest import few_threads
+from tests.edge.twins import settings
 from tests.edge.workers import CRAMPED, CRAMPED_BYTES, HASTY
 from tests.operations.watching import until, workers
 from tests.support.server import GatewayProcess
@@ -64,7 +65,9 @@ def test_a_body_that_is_refused_unread_holds_no_thread(gateway: GatewayProcess) 
 
 @pytest.fixture(scope="module")
 def hasty_gateway(shared_simulator: Simulator) -> Iterator[GatewayProcess]:
-    with GatewayProcess(few_threads(shared_simulator, GUNICORN_CMD_ARGS=HASTY)) as running:
+    """It has a place for each of those that it gives up in one moment: none is told that it is overloaded instead."""
+    env = settings(shared_simulator, GATEWAY_THREADS=str(2 * len(HALVES)), GUNICORN_CMD_ARGS=HASTY)
+    with GatewayProcess(env) as running:
         yield running
 
 
