@@ -26,6 +26,8 @@ _TTL_S = 600.0
 _CHANGES_MAX = 8
 _TRIAL_MARGIN_S = 1.0
 
+_read_circuit = msgspec.json.Decoder(Circuit).decode
+
 
 class SharedCircuit:
     """The circuit under one key of a store. `clock` reads seconds that all sharers agree on."""
@@ -102,6 +104,6 @@ class SharedCircuit:
 def _decode(raw: bytes | None) -> Circuit:
     """What cannot be read, such as the entry of another version, counts as closed."""
     try:
-        return CLOSED if raw is None else msgspec.json.decode(raw, type=Circuit)
+        return CLOSED if raw is None else _read_circuit(raw)
     except msgspec.DecodeError:
         return CLOSED

@@ -20,7 +20,7 @@ from gateway import waiting
 from gateway.deadline import Deadline
 from gateway.errors import DeadlinePassed, UpstreamError
 from gateway.policy.copies import Content
-from gateway.policy.landings import Landing, content_of_landing, landing_of
+from gateway.policy.landings import Landing, content_of_landing, landing_of, pack_landing, unpack_landing
 from gateway.store.errors import StoreError
 from gateway.store.interface import Batch, Check, Delete, Put, Store, Write
 from gateway.store.lease import new_owner
@@ -105,7 +105,7 @@ class Flights:
         while leader is not None:
             landed, lease = self._store.get_many([b"landed:" + leader, key])
             if landed is not None:
-                landing = msgspec.msgpack.decode(landed, type=Landing)
+                landing = unpack_landing(landed)
                 return landing if landing.body is not None or landing.code else None
             if lease != _MARKED + leader:
                 return None
@@ -160,7 +160,7 @@ class Flights:
     def _tell(self, flight: _Flight, landing: Landing) -> None:
         """What is too large for the store cannot be shared; the others take off in turn."""
         checks, gone = [flight.is_led(_MARKED)], Delete(flight.key)
-        note = Put(b"landed:" + flight.owner, msgspec.msgpack.encode(landing), _LANDED_TTL_S)
+        note = Put(b"landed:" + flight.owner, pack_landing(landing), _LANDED_TTL_S)
         try:
             self._store.apply(checks, [note, gone])
         except StoreError:

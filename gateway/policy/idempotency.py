@@ -57,6 +57,9 @@ class Entry(msgspec.Struct, frozen=True):
     answer: Answer | None = None
 
 
+_read_entry = msgspec.json.Decoder(Entry).decode
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Where a key is valid, as the name of its record."""
@@ -189,7 +192,7 @@ class Idempotency:
         try:
             for _ in range(3):
                 raw = self._store.get(scope.key)
-                entry = None if raw is None else msgspec.json.decode(raw, type=Entry)
+                entry = None if raw is None else _read_entry(raw)
                 outcome = self._take(scope, raw, entry, print_, deadline)
                 if outcome is not None:
                     return outcome

@@ -39,6 +39,10 @@ class Landing(msgspec.Struct, array_like=True):
     retry_after_s: int | None = None
 
 
+pack_landing = msgspec.msgpack.Encoder().encode
+unpack_landing = msgspec.msgpack.Decoder(Landing).decode
+
+
 def landing_of(end: Content | UpstreamError | None) -> Landing:
     if isinstance(end, Content):
         return Landing(end.body, end.etag, end.pages)
