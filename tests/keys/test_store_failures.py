@@ -20,7 +20,7 @@ from gateway.store.open import open_store
 from simulator.server import Simulator
 from tests.keys.ground import another, count, ids_of, json_of, take, with_key
 from tests.support.gateway import Caller
-from tests.support.ground import FolderGround, gateway_on, refusal
+from tests.support.ground import FolderGround, ahead, gateway_on, refusal
 from tests.support.redis_server import RedisServer
 
 ADA = {"email": "ada@engines.example", "first_name": "Ada"}
@@ -34,7 +34,7 @@ WRITES: list[tuple[str, str, dict[str, Any]]] = [
 DONE = {"POST": 201, "PATCH": 200, "PUT": 200, "DELETE": 204}
 STORES = ("coordination", "records", "cache")
 PATIENCE_S = 30
-BOUND_S = 5.0
+BOUND_S = 15.0
 """No answer takes longer, with a deadline of 60 s: the store has long been given up by then."""
 
 Ending = Callable[[], None]
@@ -282,14 +282,13 @@ def fill(store: Store) -> None:
 
 def test_a_full_folder(folder_ground: FolderGround, simulator: Simulator) -> None:
     """Takes no new key, and what was begun before is brought to its end; with time there is room again."""
-    caller = gateway_on(folder_ground, simulator)
+    caller = gateway_on(folder_ground, simulator, upstream_deadline_s=60)
     simulator.faults.add("gate", gate="g", methods=["client.create"], times=1)
-    with ThreadPoolExecutor(1) as pool:
-        begun = pool.submit(send, another(caller), WRITES[0], **with_key("begun"))
-        simulator.gates.wait("g")
-        fill(folder_ground.stores.records)
-        simulator.gates.open("g")
-        assert begun.result(PATIENCE_S).status_code == 201
+    begun = ahead(caller, "POST", "/clients", json=ADA, headers=with_key("begun"))
+    simulator.gates.wait("g")
+    fill(folder_ground.stores.records)
+    simulator.gates.open("g")
+    assert begun.result(PATIENCE_S).status_code == 201
     refused = refusal(send(caller, WRITES[0], **with_key("new")), 503, "store_unavailable")
     assert refused["outcome"] == "not_applied"
     assert send(caller, WRITES[0], **with_key("begun")).headers["Idempotency-Replayed"] == "true"
