@@ -314,7 +314,7 @@ def test_a_precondition_that_cannot_be_checked_leaves_everything_as_it_was(
     make_gateway: Any, simulator: Simulator, method: str, fault: str
 ) -> None:
     """Only a read was lost: nothing was applied, and the same request may be sent again."""
-    caller = make_gateway(upstream_deadline_s=0.3)
+    caller = make_gateway(upstream_deadline_s=2)
     simulator.faults.add(fault, methods=["client.get"])
     response = caller.request(method, "/clients/13", headers={"If-Match": '"x"'}, **body_for(method))
     body = problem(response, response.status_code, json_of(response)["code"])

@@ -10,12 +10,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.rest.operations import OPERATIONS
 from gateway.rest.problems import PROBLEMS
-from gateway.settings import Settings
 from schemas import RESOURCES
 from schemas.types import Leaf
 from tests.support.document import committed_document, escaped
 from tests.support.examples import Example, Operation, operations, request_examples, response_examples
-from tests.support.gateway import open_app
+from tests.support.gateway import start_gateway
 
 DOCUMENT = committed_document()
 ALL = list(operations(DOCUMENT))
@@ -52,10 +51,10 @@ def test_every_schema_is_one_of_json_schema() -> None:
 
 def test_documented_paths_are_the_routes_of_the_application() -> None:
     """All of them, with their methods, and no more."""
-    env = {"UPSTREAM_URL": "http://127.0.0.1:9/", "UPSTREAM_TOKEN": "none", "GATEWAY_AUTH": "open"}
+    caller = start_gateway({"UPSTREAM_URL": "http://127.0.0.1:9/", "UPSTREAM_TOKEN": "none", "GATEWAY_AUTH": "open"})
     served = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", _parameter, rule.rule))
-        for rule in open_app(Settings.from_env(env)).url_map.iter_rules()
+        for rule in caller.client.application.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(one.method, one.path) for one in ALL} == served

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,10 +117,10 @@ def _told(check: Any, interaction: Any) -> str:
 
 
 @pytest.fixture(params=MODES)
-def run(request: pytest.FixtureRequest, simulator: Simulator) -> Iterator[Any]:
+def run(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path) -> Iterator[Any]:
     """The events of a whole run: examples, boundary values, invented requests, and linked ones after one another."""
     settings, headers = MODES[request.param]
-    env = {"UPSTREAM_URL": simulator.url, "UPSTREAM_TOKEN": "demo-admin", **settings}
+    env = {"UPSTREAM_URL": simulator.url, "UPSTREAM_TOKEN": "demo-admin", "STORE_URL": str(tmp_path), **settings}
     config = {
         "seed": 7,
         "headers": headers,
