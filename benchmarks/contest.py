@@ -13,7 +13,8 @@ from benchmarks.contestants import CONTESTANTS, Ground
 from benchmarks.load import Load, Runner
 from benchmarks.plan import GATEWAY, GET_XML, LIST_XML, Entry, Request, Workload
 from benchmarks.results import Comparison, Round
-from benchmarks.servers import BenchmarkError, Server, free_port, two_cores
+from benchmarks.servers import BenchmarkError, Server, two_cores
+from tools.ports import HeldPort
 
 Say = Callable[[str], None]
 NUMBERS_A_SECOND = 100_000
@@ -75,15 +76,15 @@ def arena(folder: Path, names: Sequence[str], way: Way, seconds: int) -> Iterato
 
 
 def open_upstream(folder: Path, cores: Sequence[int]) -> Server:
-    port = free_port()
-    return Server("the upstream", contestants.upstream(port), port, cores, folder / "upstream.log")
+    port = HeldPort()
+    return Server("the upstream", contestants.upstream(port.number), port, cores, folder / "upstream.log")
 
 
 def open_contestant(name: str, folder: Path, upstream: Server, way: Way, cores: Sequence[int]) -> Server:
     """A contestant with a folder of its own in `folder`, yet to be started."""
-    port, own = free_port(), folder / name
+    port, own = HeldPort(), folder / name
     own.mkdir(exist_ok=True)
-    command = CONTESTANTS[name](Ground(port, f"127.0.0.1:{upstream.port}", own, way.root, way.settings))
+    command = CONTESTANTS[name](Ground(port.number, f"127.0.0.1:{upstream.port}", own, way.root, way.settings))
     return Server(name, command, port, cores, own / "output.log", way.headers if name == GATEWAY else None)
 
 

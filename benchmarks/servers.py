@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tools.ports import HeldPort
 
 START_S = 60.0
 STOP_S = 15.0
@@ -51,14 +52,15 @@ class Server:
         self,
         name: str,
         command: Command,
-        port: int,
+        port: HeldPort,
         cores: Sequence[int],
         log: Path,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.headers = dict(headers or {})
-        self.port = port
+        self.port = port.number
+        self._held = port
         self.started_in_s = 0.0
         self._command = command
         self._cores = cores
@@ -137,11 +139,6 @@ class Server:
     def output(self) -> str:
         """The last of what it has written."""
         return self._log.read_text(errors="replace")[-3000:]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _kept_environment() -> dict[str, str]:

@@ -14,13 +14,14 @@ import queue
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from tools.children import Child, ChildError, Events, listen_to_signals, stop, wait_until, watch
+from tools.ports import HeldPort
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,14 +58,12 @@ def parse_bind(variable: str, text: str) -> Address:
     return Address(host, int(port))
 
 
-def claim(variable: str, address: Address) -> Address:
-    """Check that nobody listens there; port 0 becomes a free one. Raises `DemoError` when it cannot be had."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+def claim(variable: str, text: str) -> tuple[Address, HeldPort]:
+    """The address, and what holds its port; 0 becomes a free one. Raises `DemoError` when it cannot be had."""
+    address = parse_bind(variable, text)
     try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return Address(address.host, probe.getsockname()[1])
+        held = HeldPort(*address)
+        return Address(address.host, held.number), held
     except OSError as error:
         other = Address(address.host, 0)
         raise DemoError(
@@ -74,11 +73,12 @@ def claim(variable: str, address: Address) -> Address:
 
 @dataclass(frozen=True)
 class Plan:
-    """The two servers to start: addresses, command lines and environments."""
+    """The two servers to start: addresses, command lines and environments; and what keeps their ports for them."""
 
     simulator: Address
     gateway: Address
     environ: Mapping[str, str]
+    held: Sequence[HeldPort]
 
     @property
     def upstream_url(self) -> str:
@@ -103,8 +103,8 @@ def make_plan(environ: Mapping[str, str], store_folder: str) -> Plan:
 
     Raises `DemoError` for an address that is malformed or taken.
     """
-    simulator = claim("SIMULATOR_BIND", parse_bind("SIMULATOR_BIND", environ.get("SIMULATOR_BIND", "127.0.0.1:8081")))
-    gateway = claim("GATEWAY_BIND", parse_bind("GATEWAY_BIND", environ.get("GATEWAY_BIND", "127.0.0.1:8080")))
+    simulator, simulator_port = claim("SIMULATOR_BIND", environ.get("SIMULATOR_BIND", "127.0.0.1:8081"))
+    gateway, gateway_port = claim("GATEWAY_BIND", environ.get("GATEWAY_BIND", "127.0.0.1:8080"))
     if simulator == gateway:
         raise DemoError(f"GATEWAY_BIND and SIMULATOR_BIND are both {gateway}")
     foreign = {name + suffix for name in OWN_SETTINGS for suffix in ("", "_FILE")}
@@ -118,7 +118,7 @@ def make_plan(environ: Mapping[str, str], store_folder: str) -> Plan:
         "GATEWAY_AUTH": "open",
         "PYTHONUNBUFFERED": "1",
     }
-    return Plan(simulator, gateway, settings)
+    return Plan(simulator, gateway, settings, [simulator_port, gateway_port])
 
 
 def answers(address: Address, path: str) -> bool:

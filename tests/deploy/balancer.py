@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tools.history.balancer import SHIPPED, configuration, nginx
+from tools.ports import HeldPort
 
 __all__ = ["SHIPPED", "Balancer", "configuration", "nginx"]
 
@@ -26,8 +27,8 @@ class Balancer:
 
     def __init__(self, folder: Path, gateways: Sequence[str]) -> None:
         self._folder = folder
-        with socket.create_server((self.host, 0)) as probe:
-            self.port = int(probe.getsockname()[1])
+        self._held = HeldPort()
+        self.port = self._held.number
         self._path = configuration(folder, gateways, f"{self.host}:{self.port}")
 
     def connect(self) -> http.client.HTTPConnection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import redis
 from tests.deploy.files import DEPLOY, image_environment, read_settings, read_yaml, run, unknown_settings
 from tests.deploy.times import END_SPARE_S, end_s, seconds
 from tests.support.pages import ROOT
+from tools.ports import HeldPort
 
 COMPOSE = read_yaml(DEPLOY / "compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -170,8 +170,8 @@ def server(tmp_path: Path) -> Iterator[redis.Redis]:
     secret = DEPLOY / DEMO["SECRETS"] / "redis_password"
     path = tmp_path / "redis.conf"
     path.write_text(text.replace("dir /data", f"dir {tmp_path}").replace("/run/secrets/redis_password", str(secret)))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    held = HeldPort()
+    port = held.number
     command = ["redis-server", str(path), "--port", str(port), "--bind", "127.0.0.1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     url = (DEPLOY / DEMO["SECRETS"] / "store_url").read_text(encoding="utf-8").strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.edge.workers import HASTY
 from tests.operations.watching import get as fetch
 from tests.operations.watching import until, workers
 from tests.support.server import GatewayProcess
+from tools.ports import HeldPort
 
 BIG = get("/clients?per_page=100")
 READ = get("/clients/13")
@@ -167,9 +167,8 @@ def test_what_the_edge_has_not_is_refused_at_the_start(simulator: Simulator, arg
 
 def test_reads_at_the_address_for_metrics_are_for_metrics(simulator: Simulator) -> None:
     """The short cut is closed there."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        spare = probe.getsockname()
-    with GatewayProcess(few_threads(simulator, METRICS_BIND=f"127.0.0.1:{spare[1]}")) as gateway:
+    spare = HeldPort()
+    with GatewayProcess(few_threads(simulator, METRICS_BIND=f"127.0.0.1:{spare.number}")) as gateway:
         assert ask(gateway, READ).status == 200
-        stream = exchange(spare, READ, "GET", at_once=False)
+        stream = exchange(("127.0.0.1", spare.number), READ, "GET", at_once=False)
         assert [reply.status for reply in all_of(stream, ["GET"])] == [404, 200]

@@ -22,10 +22,11 @@ from benchmarks.contestants import CONTESTANTS, PEERS, Ground
 from benchmarks.load import parse
 from benchmarks.plan import GATEWAY, GET_XML, PASSED_ON, THRESHOLDS, WORKLOADS, Expected, Request, Threshold, Workload
 from benchmarks.results import Comparison, Results, Round, Verdict
-from benchmarks.servers import BenchmarkError, Server, free_port
+from benchmarks.servers import BenchmarkError, Server
 from benchmarks.usage import memory_in
 from tests.support.gateway import Caller, start_gateway
 from tests.support.pages import ROOT
+from tools.ports import HeldPort
 
 ONE_CORE = len(os.sched_getaffinity(0)) < 2
 SMAPS = """\
@@ -46,8 +47,9 @@ def at(*rates: float) -> list[Round]:
 @pytest.fixture(scope="module")
 def ready_answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The benchmarks' upstream, in a process of its own."""
-    port, log = free_port(), tmp_path_factory.mktemp("upstream") / "log"
-    with Server("the upstream", contestants.upstream(port), port, sorted(os.sched_getaffinity(0)), log) as running:
+    port, log = HeldPort(), tmp_path_factory.mktemp("upstream") / "log"
+    command, cores = contestants.upstream(port.number), sorted(os.sched_getaffinity(0))
+    with Server("the upstream", command, port, cores, log) as running:
         yield running
 
 
@@ -240,7 +242,7 @@ class TestChecksBeforeTiming:
 
     def test_nobody_is_there(self, tmp_path: Path) -> None:
         """A contestant that is gone is told, and the others go on."""
-        gone = Server("gone", contestants.upstream(1), free_port(), [0], tmp_path / "log")
+        gone = Server("gone", contestants.upstream(1), HeldPort(), [0], tmp_path / "log")
         assert "refused" in (checks.wrong(gone, GET_XML) or "")
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import pytest
 from simulator.server import Simulator
 from tests.image.container import Container, Image
 from tools.image.build import ROOT, build, revision
+from tools.ports import HeldPort
 
 BASE = "localhost/debian-python"
 IMAGE = "localhost/freshbooks-gateway"
@@ -88,16 +88,19 @@ def read_image(buildah: Buildah, commit: str) -> Image:
 
 
 @pytest.fixture(scope="session")
-def settings(shared_simulator: Simulator) -> dict[str, str]:
-    """What an operator gives: the upstream, who may call, and the token in a file. The port is a free one, and nobody
-    has to be told when it ends."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+def port() -> HeldPort:
+    return HeldPort()
+
+
+@pytest.fixture(scope="session")
+def settings(shared_simulator: Simulator, port: HeldPort) -> dict[str, str]:
+    """What an operator gives: the upstream, who may call, and the token in a file. Nobody has to be told when the
+    gateway ends."""
     return {
         "UPSTREAM_URL": shared_simulator.url,
         "UPSTREAM_TOKEN_FILE": "/run/secrets/upstream_token",
         "GATEWAY_API_KEYS": hashlib.sha256(API_KEY.encode()).hexdigest(),
-        "GATEWAY_BIND": f"127.0.0.1:{port}",
+        "GATEWAY_BIND": f"127.0.0.1:{port.number}",
         "GATEWAY_DRAIN_S": "0",
     }
 

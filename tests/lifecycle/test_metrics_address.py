@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -12,14 +11,10 @@ import pytest
 from simulator.server import Simulator
 from tests.integration.conftest import settings
 from tests.support.server import GatewayProcess
+from tools.ports import HeldPort
 
 ELSEWHERE = ("/", "/clients", "/clients/13", "/docs", "/openapi.json", "/problems/not-found", "/nothing", "/metrics/")
 PROBES = ("/livez", "/readyz")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Addresses:
@@ -33,7 +28,8 @@ class Addresses:
 
 @pytest.fixture(scope="module")
 def addresses(shared_simulator: Simulator) -> Iterator[Addresses]:
-    port = free_port()
+    held = HeldPort()
+    port = held.number
     with GatewayProcess(settings(shared_simulator, METRICS_BIND=f"127.0.0.1:{port}")) as gateway:
         yield Addresses(gateway, port)
 

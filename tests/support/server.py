@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tools.ports import HeldPort
+
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 30.0
@@ -36,7 +38,8 @@ class GatewayProcess:
         """`awaited` is the status of `/readyz` with which the start is over."""
         self._awaited = awaited
         given = env.get("GATEWAY_BIND")
-        self.host, self.port = ("127.0.0.1", _free_port()) if given is None else _split(given)
+        self._held = HeldPort() if given is None else None
+        self.host, self.port = ("127.0.0.1", self._held.number) if self._held else _split(given or "")
         self._env = {"GATEWAY_DRAIN_S": "0", **env, "GATEWAY_BIND": given or f"127.0.0.1:{self.port}"}
 
     @property
@@ -161,11 +164,6 @@ class GatewayProcess:
         except ProcessLookupError:
             return False
         return True
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _split(bind: str) -> tuple[str, int]:

@@ -14,6 +14,7 @@ import psutil
 
 from tools.history.doors import Door, HttpDoor
 from tools.history.servers import ROOT, Server
+from tools.ports import HeldPort
 
 SHIPPED = ROOT / "deploy" / "nginx"
 _RELOADED_WITHIN_S = 60.0
@@ -53,8 +54,8 @@ class Balancer(Server):
 
     def __init__(self, gateways: Sequence[str], folder: Path) -> None:
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = int(probe.getsockname()[1])
+        self._held = HeldPort()
+        self.port = self._held.number
         path = configuration(folder, gateways, f"127.0.0.1:{self.port}")
         super().__init__("nginx", [nginx(), "-c", str(path), "-p", str(folder), "-g", "daemon off;"], {}, folder)
 

@@ -18,6 +18,7 @@ from typing import Self
 import psutil
 
 from tools.history.doors import Door, HttpDoor, NoAnswerError
+from tools.ports import HeldPort
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
@@ -87,7 +88,8 @@ class GatewayServer(Server):
     _farewell = signal.SIGINT  # without draining: nobody comes any more
 
     def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
-        self.port = _free_port()
+        self._held = HeldPort()
+        self.port = self._held.number
         self.address = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:create_app()"]
         environ = {**settings, "GATEWAY_BIND": self.address, "TMPDIR": str(folder)}
@@ -159,8 +161,3 @@ class RedisServer(Server):
                 return probe.recv(7) == b"+PONG\r\n"
             except OSError:
                 return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

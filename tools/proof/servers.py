@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import re
-import socket
 import sys
 import tempfile
 import threading
@@ -20,6 +19,7 @@ import trustme
 
 from simulator.server import Simulator
 from tools.children import Child, Events, stop, wait_until
+from tools.ports import HeldPort
 from tools.proof.staging import Reply
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,8 @@ def simulators(folder: Path) -> Iterator[tuple[Simulator, Path]]:
 @contextmanager
 def served(simulator: Simulator, authority_file: Path, **settings: object) -> Iterator[ServedGateway]:
     """The gateway as it runs in production, with a store of its own. Raises `ChildError` when it cannot start."""
-    port = _free_port()
+    held = HeldPort()
+    port = held.number
     with tempfile.TemporaryDirectory(prefix="gateway-proof-") as folder:
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | {
             "UPSTREAM_URL": simulator.url,
@@ -132,8 +133,3 @@ def _is_ready(port: int) -> bool:
         return False
     finally:
         gateway.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
