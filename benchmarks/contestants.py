@@ -15,6 +15,8 @@ from benchmarks.servers import Command
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 PYTHON = HERE / ".venv" / "bin" / "python"
+INSTALLED = HERE / ".venv" / ".installed"
+"""A file that is there once the Python peers and the plot have all they need."""
 
 # Calls in flight for the most callers of any workload; the same settings for all workloads.
 GATEWAY_SETTINGS = {

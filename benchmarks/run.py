@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import contest, machine, parts, scale, table, usage
 from benchmarks.contest import Arena, Say, Way
-from benchmarks.contestants import GATEWAY_SETTINGS, HERE, PYTHON
+from benchmarks.contestants import GATEWAY_SETTINGS, HERE, INSTALLED, PYTHON
 from benchmarks.plan import WORKLOADS, Workload
 from benchmarks.results import Results
 from benchmarks.servers import BenchmarkError
@@ -109,7 +109,7 @@ def _keep(found: Results, folder: Path) -> None:
     raw.write_text(json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False) + "\n")
     (folder / "table.md").write_text(table.whole(found))
     (folder / "bars.txt").write_text(table.bars(found) + "\n")
-    if PYTHON.exists():
+    if INSTALLED.exists():
         plot = folder / "plot.png"
         subprocess.run([PYTHON, "-m", "benchmarks.plot", raw, plot], cwd=HERE.parent, check=True)
     print(f"\nwritten: {folder}")

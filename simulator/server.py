@@ -120,8 +120,12 @@ class Simulator:
         self.start()
 
     def reset(self) -> None:
-        """Back to the records it began with; faults, gates, switches and ledger as at the start."""
+        """Back to the records it began with; faults, gates, switches and ledger as at the start.
+
+        What a fault or a gate held is finished first, so that it changes nothing afterwards.
+        """
         self.faults.clear()
+        self.ledger.wait_idle()
         self.switches.reset()
         self.store.reset()
         self.ledger.clear()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -14,6 +15,11 @@ from simulator.server import Simulator
 from tests.support.gateway import Caller, start_gateway
 from tests.support.ground import FolderGround, RedisGround
 from tests.support.redis_server import RedisServer
+
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 TOGETHER = ("tests/image/",)
 """Folders whose tests share what takes a minute to make."""

@@ -18,7 +18,7 @@ from tests.contract.expectations import (
     refused,
     without_time,
 )
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -168,7 +168,7 @@ def test_a_read_back_that_fails_leaves_the_change_a_success(
     make_gateway: Any, simulator: Simulator, method: str, fault: str
 ) -> None:
     """200 with the minimal body."""
-    caller = make_gateway(upstream_deadline_s=2)
+    caller = warm(make_gateway(upstream_deadline_s=2))
     simulator.faults.add(fault, methods=["client.get"])
     response = caller.request(method, "/clients/13", json={"email": "done@new.example"})
     assert (response.status_code, json_of(response)) == (200, {"id": 13})

@@ -16,7 +16,7 @@ from tests.contract.expectations import (
     problem,
     without_time,
 )
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 
 WHOLE: dict[str, Any] = {
     "first_name": "Ada",
@@ -153,7 +153,7 @@ def test_a_read_back_that_runs_out_of_time_leaves_the_creation_a_success(
     make_gateway: Any, simulator: Simulator
 ) -> None:
     """The deadline belongs to the write; what comes after it is a courtesy."""
-    caller = make_gateway(upstream_deadline_s=2)
+    caller = warm(make_gateway(upstream_deadline_s=2))
     simulator.faults.add("blackhole", methods=["client.get"])
     response = caller.post("/clients", json={"email": "slow@example.com"})
     assert response.status_code == 201

@@ -19,7 +19,7 @@ from tests.contract.expectations import (
     problem,
     refused,
 )
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 
 MakeGateway = Callable[..., Caller]
 PROBES = ["/livez", "/readyz", "/metrics", "/openapi.json", "/openapi.yaml", "/docs", "/problems/not-found", "/"]
@@ -148,7 +148,7 @@ def test_wait_shortens_the_deadline(
 ) -> None:
     """In seconds, below what the gateway would wait: 504 in one instead of ten."""
     simulator.faults.add(**fault)
-    response = caller.request(*route, headers={"Prefer": "wait=1"}, **body_for(route[0]))
+    response = warm(caller).request(*route, headers={"Prefer": "wait=1"}, **body_for(route[0]))
     body = problem(response, 504, "deadline_passed")
     assert body.get("outcome", "unknown") == "unknown"
     assert 900 < caller.log()[-1]["duration_ms"] < 6000

@@ -34,7 +34,7 @@ def test_head_is_get_without_the_body(caller: Caller, path: str) -> None:
     whether the cache had it."""
     get, head = caller.get(path), caller.request("HEAD", path)
     assert (head.status_code, head.get_data()) == (200, b"")
-    own = {"X-Request-Id", "traceparent", "Cache-Status"}
+    own = {"X-Request-Id", "traceparent", "Cache-Status", "Age"}
     kept = [{name: value for name, value in one.headers.items() if name not in own} for one in (get, head)]
     assert kept[0] == kept[1]
     assert int(head.headers["Content-Length"]) == len(get.get_data())

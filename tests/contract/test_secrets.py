@@ -20,7 +20,7 @@ from gateway.upstream.protocol import Answer
 from gateway.upstream.transport import Call, Repeat
 from simulator.server import Simulator
 from tests.contract.expectations import json_of
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 
 MakeGateway = Callable[..., Caller]
 KEY = "canary-api-key-5b0d"
@@ -60,13 +60,15 @@ class Watched:
 def ask(make_gateway: MakeGateway, knowing: Simulator) -> Watched:
     """A caller with a key, of a gateway whose token the upstream knows, at the most talkative level."""
     keys = hashlib.sha256(KEY.encode()).hexdigest()
-    caller = make_gateway(
-        upstream_url=knowing.url,
-        gateway_auth="keys",
-        gateway_api_keys=keys,
-        upstream_token=TOKEN,
-        log_level="debug",
-        upstream_deadline_s=2,
+    caller = warm(
+        make_gateway(
+            upstream_url=knowing.url,
+            gateway_auth="keys",
+            gateway_api_keys=keys,
+            upstream_token=TOKEN,
+            log_level="debug",
+            upstream_deadline_s=2,
+        )
     )
     caller.headers = {"Authorization": f"Bearer {KEY}"}
     return Watched(caller)

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.server import Simulator
 from tests.contract.expectations import ROUTES, WRITES, body_for, json_of, methods_called, problem
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 
 METHOD = dict(
     zip(
@@ -162,7 +162,7 @@ def test_an_answer_that_does_not_come_in_time_is_504(
     make_gateway: Any, simulator: Simulator, route: tuple[str, str], fault: str
 ) -> None:
     """However it is late; a write may have been applied."""
-    caller = make_gateway(upstream_deadline_s=0.6)
+    caller = warm(make_gateway(upstream_deadline_s=1))
     params: dict[str, dict[str, Any]] = {"slow": {"delay_s": 30}, "drip": {"interval_s": 0.1}}
     simulator.faults.add(fault, **params.get(fault, {}))
     body = problem(caller.request(*route, **body_for(route[0])), 504, "deadline_passed")
@@ -314,7 +314,7 @@ def test_a_precondition_that_cannot_be_checked_leaves_everything_as_it_was(
     make_gateway: Any, simulator: Simulator, method: str, fault: str
 ) -> None:
     """Only a read was lost: nothing was applied, and the same request may be sent again."""
-    caller = make_gateway(upstream_deadline_s=2)
+    caller = warm(make_gateway(upstream_deadline_s=2))
     simulator.faults.add(fault, methods=["client.get"])
     response = caller.request(method, "/clients/13", headers={"If-Match": '"x"'}, **body_for(method))
     body = problem(response, response.status_code, json_of(response)["code"])

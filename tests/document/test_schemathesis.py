@@ -136,6 +136,7 @@ def run(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path) ->
     app.application = None
 
 
+@pytest.mark.timeout(600)
 def test_any_request_is_answered_as_the_document_says(run: Any) -> None:
     """No check complains, every phase ran, and every operation succeeded at least once on the way."""
     findings = Findings()

@@ -47,7 +47,7 @@ def check(data: bytes) -> bool:
     return True
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(_ANY)
 @example(b"GET /clients/13 HTTP/1.1\r\nHost: a\r\n\r\n")
 @example(b"GET  HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -58,7 +58,7 @@ def test_any_bytes_are_read_as_gunicorn_reads_them_or_not_at_all(data: bytes) ->
     check(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400), st.integers(0, 400))
 def test_header_lines_and_starts_of_any_kind_raise_nothing(data: bytes, start: int) -> None:
     """Each part of the reader for itself."""
@@ -85,7 +85,7 @@ def test_a_host_that_names_none_is_not_plain(host: str) -> None:
     assert not check(b"GET / HTTP/1.1\r\nDnt: 1\r\n\r\n")
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(_ANY, st.lists(st.integers(0, 300), max_size=4))
 def test_arriving_bytes_raise_nothing_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
     """And once a request has arrived whole it stays so."""

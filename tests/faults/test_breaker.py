@@ -229,5 +229,5 @@ class CircuitMachine(RuleBasedStateMachine):
         assert len(holders) <= 1
 
 
-CircuitMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+CircuitMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestCircuitMachine = CircuitMachine.TestCase

@@ -249,7 +249,7 @@ def _with_sight(one: Operation, saw: str | Absent) -> Operation:
     return one
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(histories())
 def test_the_verdict_is_that_of_trying_every_order(history: list[Operation]) -> None:
     """The zones find neither more nor less than the search does."""

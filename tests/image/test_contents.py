@@ -17,7 +17,7 @@ from tests.image.container import VOLUME, Container, Image
 from tools.image.build import ROOT, version
 from tools.image.lent import pip_settings
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 LENT = ("index-url", "extra-index-url", "proxy", "cert")
 UNCHECKED = (1).to_bytes(4, "little")

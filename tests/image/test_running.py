@@ -11,7 +11,7 @@ from simulator.server import Simulator
 from tests.image.conftest import API_KEY, TOKEN
 from tests.image.container import SECRETS, VOLUME, Container, Image
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 PLACES = {"/dev/shm", "/tmp", VOLUME}

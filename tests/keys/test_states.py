@@ -129,4 +129,4 @@ def end(holder: Reservation, how: str) -> None:
 
 
 TestKeyRecord = KeyRecord.TestCase
-TestKeyRecord.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestKeyRecord.settings = settings(max_examples=50, stateful_step_count=30)

@@ -7,6 +7,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -355,6 +356,7 @@ def test_a_stall_at_accept(sim: Simulator, sock: socket.socket) -> None:
         stalled.sendall(raw_call(sim.url, FETCH))
         sock.sendall(raw_call(sim.url, FETCH))
         assert received_call(sock).endswith(b"</response>\n")
+        wait_until_struck(sim)
         stalled.settimeout(0.05)
         with pytest.raises(TimeoutError):
             stalled.recv(1)
@@ -373,15 +375,26 @@ def test_tls_that_takes_its_time(certificates: Certificates) -> None:
         assert sim.faults.listing()[0]["struck"] == 1
 
 
+def wait_until_struck(sim: Simulator) -> None:
+    give_up_at = time.monotonic() + 30
+    while not sim.faults.listing()[0]["struck"]:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.005)
+
+
+def clear_when_struck(sim: Simulator) -> None:
+    wait_until_struck(sim)
+    sim.faults.clear()
+
+
 @pytest.mark.parametrize("fault", ["stall_accept", "accept_close", "reset_before", "cut_body"])
 def test_faults_over_tls(certificates: Certificates, fault: str) -> None:
     """A broken connection is one below TLS too; the next one works."""
     with Simulator(tls_cert_file=certificates.cert_file, tls_key_file=certificates.key_file) as sim:
         sim.faults.add(fault, times=1)
         with ApiCaller(sim.url, context=certificates.context()) as admin:
-            releaser = threading.Timer(0.05, sim.faults.clear) if fault == "stall_accept" else None
-            if releaser:
-                releaser.start()
+            if fault == "stall_accept":
+                threading.Thread(target=clear_when_struck, args=(sim,)).start()
             with pytest.raises((ConnectionError, ssl.SSLError, http.client.HTTPException)):
                 admin.get(13)
             admin.connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
 
@@ -193,15 +194,20 @@ def test_a_staff_that_does_not_own_what_it_creates(sim: Simulator, admin: ApiCal
 
 def test_the_clock_runs_ahead(sim: Simulator, admin: ApiCaller) -> None:
     """`updated` is written by it."""
-    sim.switches.set(clock_offset_s=86400)
-    assert created(admin)["updated"] > now_eastern(86000)
+    sim.switches.set(clock_offset_s=2 * 86400)
+    assert created(admin)["updated"] > now_eastern(86400)
 
 
 def test_an_idle_connection_is_closed_without_notice(sim: Simulator, admin: ApiCaller) -> None:
     """The answer said nothing of it; the socket just ends."""
     admin.get(13).ok()
-    sim.switches.set(keep_alive_idle_s=0.05)
-    assert "connection" not in admin.get(13).headers
+    sim.faults.add("gate", gate="g", point="after_commit", times=1)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(admin.get, 13)
+        sim.gates.wait("g")
+        sim.switches.set(keep_alive_idle_s=0.05)
+        sim.gates.open("g")
+        assert "connection" not in answer.result(30).headers
     sock = admin.connection.sock
     assert sock is not None
     assert sock.recv(1) == b""

@@ -56,7 +56,7 @@ def test_tricky_texts(sim: Simulator, admin: ApiCaller, form: dict[str, object],
 
 
 @given(text=XML_TEXT, form=st.sampled_from(FORMS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text(server: Simulator, text: str, form: dict[str, object]) -> None:
     """Every text that XML can carry, in every form."""
     server.switches.reset()

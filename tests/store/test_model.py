@@ -113,7 +113,6 @@ def test_any_sequence_of_batches(place: Place) -> None:
         settings=settings(
             max_examples=40,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
             database=None,

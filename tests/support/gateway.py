@@ -58,6 +58,12 @@ class Caller:
         return [json.loads(line) for line in self.log_stream.getvalue().splitlines()]
 
 
+def warm(caller: Caller) -> Caller:
+    """With its stores open: that takes its time on a slow disk, which a short deadline is not meant for."""
+    assert caller.get("/readyz").status_code == 200
+    return caller
+
+
 def open_app(settings: Settings, log: Log | None = None, **parts: Any) -> Flask:
     """The application, closed as soon as nobody holds it any more. `parts` are those that `create_app` takes."""
     app = create_app(settings, log, **parts)

@@ -80,7 +80,7 @@ def as_record(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(body=BODIES, clear=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_encoded_is_decoded_to_the_same(body: dict[str, Any], clear: bool) -> None:
     """Identity on valid values, through the real parser; null and absent are the same on the way back."""
     values = CLIENT.load(body)
@@ -90,7 +90,7 @@ def test_what_is_encoded_is_decoded_to_the_same(body: dict[str, Any], clear: boo
 
 
 @given(body=BODIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_decoder_and_the_schema_agree(body: dict[str, Any]) -> None:
     """What marshmallow dumps of the loaded values is what the decoder reads out of their XML, nulls filled in."""
     values = CLIENT.load(body)
@@ -101,7 +101,7 @@ def test_the_decoder_and_the_schema_agree(body: dict[str, Any]) -> None:
 
 
 @given(body=BODIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_encoded_is_read_the_same_by_another_parser(body: dict[str, Any]) -> None:
     """The standard library's expat sees the very texts of the body."""
     values = CLIENT.load(body)
@@ -118,7 +118,7 @@ def test_what_is_encoded_is_read_the_same_by_another_parser(body: dict[str, Any]
 
 
 @given(body=BODIES, data=st.data(), clear=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_dropping_or_nulling_a_field_leaves_the_others_as_they_were(
     body: dict[str, Any], data: st.DataObject, clear: bool
 ) -> None:
@@ -141,7 +141,7 @@ def positions(text: str, part: str) -> list[int]:
 
 
 @given(fields=st.lists(ELEMENTS, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_elements_are_a_record_with_every_key(fields: list[str]) -> None:
     """Reading is tolerant: no order, number, nesting or text of elements raises, and no key is ever missing."""
     record = decoded("".join(fields))
@@ -153,7 +153,7 @@ def test_any_elements_are_a_record_with_every_key(fields: list[str]) -> None:
 
 
 @given(fields=st.lists(ELEMENTS, max_size=6), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_order_of_different_elements_does_not_matter(fields: list[str], data: st.DataObject) -> None:
     """Elements of the same name aside, of which the later counts; text between elements is nobody's."""
     assume(all(field.startswith("<") and not field.startswith("<!") for field in fields))
@@ -164,7 +164,7 @@ def test_the_order_of_different_elements_does_not_matter(fields: list[str], data
 
 
 @given(body=BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_record_read_may_be_written_again(body: dict[str, Any]) -> None:
     """The writable part of the JSON that callers get loads to what was stored."""
     values = CLIENT.load(body)
@@ -175,7 +175,7 @@ def test_a_record_read_may_be_written_again(body: dict[str, Any]) -> None:
 
 
 @given(text=TEXTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_text_is_itself_after_both_ways(text: str) -> None:
     """Character for character."""
     assert decoded(CODEC.encode({"notes": text}, clear=True))["notes"] == text

@@ -41,7 +41,7 @@ ENVELOPES = st.builds(
 @given(body=st.binary(max_size=300) | MANGLED | ENVELOPES, status=STATUSES, headers=HEADERS, framed=st.booleans())
 @example(body=b"", status=200, headers={}, framed=True)
 @example(body=b"\xef\xbb\xbf", status=200, headers={}, framed=False)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_bytes_are_a_response_or_an_upstream_error(
     body: bytes, status: int, headers: dict[str, str], framed: bool
 ) -> None:
@@ -54,7 +54,7 @@ def test_any_bytes_are_a_response_or_an_upstream_error(
 
 
 @given(body=MANGLED | ENVELOPES, operation=st.sampled_from(["create", "get", "list", "patch", "delete"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_are_a_result_or_an_upstream_error_of_an_operation(body: bytes, operation: str) -> None:
     """The same one room further up, where records, pages and ids are read."""
     outbound = Outbound(answering([Answer(200, {}, body)])[0])

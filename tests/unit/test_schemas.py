@@ -107,7 +107,7 @@ def test_a_near_miss_is_told_what_was_meant(name: str, meant: str | None) -> Non
 
 
 @given(body=BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_valid_in_a_body_is_valid_in_a_patch(body: dict[str, Any]) -> None:
     """Each field on its own, too."""
     assert CLIENT.load_patch(body) == CLIENT.load(body)
@@ -116,7 +116,7 @@ def test_what_is_valid_in_a_body_is_valid_in_a_patch(body: dict[str, Any]) -> No
 
 
 @given(body=BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_replacement_names_every_writable_field(body: dict[str, Any]) -> None:
     """What the body left out is null; username and password alone stay out."""
     values = CLIENT.load_replacement(body)
@@ -185,7 +185,7 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 
 
 @given(moment=st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2099-12-31")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_wall_time_is_a_moment_with_its_offset(moment: datetime) -> None:
     """RFC 3339, whole seconds, the upstream's offset of that day, and the same wall time again."""
     written = moment.isoformat(" ", "seconds")
@@ -206,7 +206,7 @@ def test_any_wall_time_is_rfc_3339(zone: str, year: str) -> None:
 
 
 @given(text=st.text(max_size=30) | st.from_regex(r"[0-9 :.,+-]{0,25}"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_reading_never_raises(text: str) -> None:
     """And gives what the schema promises, or None."""
     key, amount = Identifier().from_text(text, ZONE), Money().from_text(text, ZONE)

@@ -76,7 +76,7 @@ def test_a_text_comes_back_as_it_was_sent(
 
 
 @given(text=TEXTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_comes_back_as_it_was_sent(outbound: Outbound, simulator: Simulator, text: str) -> None:
     """Whatever XML 1.0 can carry. The client is the same one each time; nothing else of it changes."""
     key = simulator.store.dump()[0]["client_id"]
