@@ -32,6 +32,7 @@ class Acceptor:
         self._metrics_port = metrics_port
         self._log = log
         self._pause_until_s = 0.0
+        self._lacks_descriptors = False
 
     @property
     def pauses(self) -> bool:
@@ -58,10 +59,13 @@ class Acceptor:
         return not self._connections.are_full
 
     def make_room(self) -> None:
-        """Lets go of some that are here, so that others can come."""
-        self._connections.make_room(time.monotonic() + self._arrive_s)
+        """Lets go of some that are here where others cannot come. Not within a round: some of those that seem to ask
+        nothing may have been heard already."""
+        if self._lacks_descriptors or self._connections.are_full:
+            self._lacks_descriptors = False
+            self._connections.make_room(time.monotonic() + self._arrive_s)
 
     def _pause(self) -> None:
         self._log.warning("No connection can be taken while descriptors or memory are used up.")
         self._pause_until_s = time.monotonic() + _PAUSE_S
-        self.make_room()
+        self._lacks_descriptors = True

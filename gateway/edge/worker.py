@@ -245,8 +245,7 @@ class Worker(ThreadWorker):
         `force`: drops all for which nothing is being done.
         """
         now_s = time.monotonic()
-        if self._connections.are_full:
-            self._acceptor.make_room()
+        self._acceptor.make_room()
         if not force and now_s - self._swept_s < _SWEEP_EVERY_S:
             return
         self._swept_s = now_s

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
 from types import TracebackType
+
+import psutil
 
 from tests.edge.replies import SAFETY_S, Reply, split
 from tests.operations.watching import workers
@@ -94,13 +95,8 @@ def ask(gateway: GatewayProcess, data: bytes) -> Reply:
         return caller.reply()
 
 
-def sockets_total(gateway: GatewayProcess) -> int:
-    """How many sockets its only worker has open: its listeners, its calls upstream and its callers."""
+def callers_total(gateway: GatewayProcess) -> int:
+    """How many connections of callers its only worker holds."""
     (pid,) = workers(gateway)
-    found = 0
-    for number in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found += os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:")
-        except FileNotFoundError:  # closed since it was listed
-            continue
-    return found
+    sockets = psutil.Process(pid).net_connections(kind="tcp")
+    return sum(one.laddr.port == gateway.port and one.status != psutil.CONN_LISTEN for one in sockets)

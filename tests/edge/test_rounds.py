@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import selectors
 import socket
@@ -146,3 +147,23 @@ def test_what_goes_wrong_with_one_connection_ends_that_one(stepped: Stepped) -> 
     stepped.worker.murder_keepalived()
     assert stepped.worker.nr_conns == 0
     stepped.step()
+
+
+def test_who_was_heard_in_the_round_in_which_descriptors_run_out_is_answered(stepped: Stepped) -> None:
+    """Room for others is made of those that ask nothing."""
+    stepped.caller.send(READ)
+    stepped.read_all(b"behind")
+    stepped.connection.until_s = 0.0
+    stepped.caller.send(READ)
+    assert is_readable(stepped.connection.socket)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as other:
+        other.connect(stepped.listener.getsockname())
+        assert is_readable(stepped.listener)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+        try:
+            stepped.worker.wait_for_and_dispatch_events(0.01)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert stepped.worker._acceptor.pauses
+        assert b"behind" in stepped.read_all(b"behind")

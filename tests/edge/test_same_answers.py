@@ -24,7 +24,7 @@ SETUPS = {
     "keys, nothing cached": ("keys", {"CACHE_TTL_S": "0"}),
     "keys, requests are counted": ("keys", {"GATEWAY_RATE_PER_MINUTE": "100000"}),
 }
-FAULTS = ("html_page", "maintenance", "unauthorized")
+FAULTS = ("html_page", "unauthorized", "maintenance")
 REFUSED = ("-", "other", "unmatched")
 
 

@@ -76,7 +76,7 @@ def test_what_is_in_hand_is_answered_and_what_waits_is_told(simulator: Simulator
 
 def test_while_it_drains_callers_are_told_with_every_answer(simulator: Simulator) -> None:
     """Plain reads and all others; a new connection still works."""
-    with GatewayProcess(few_threads(simulator, GATEWAY_DRAIN_S="3")) as gateway, ExitStack() as stack:
+    with GatewayProcess(few_threads(simulator, GATEWAY_DRAIN_S="30")) as gateway, ExitStack() as stack:
         callers = [stack.enter_context(Caller(gateway)) for _ in range(4)]
         for caller in callers:
             caller.send(READ)

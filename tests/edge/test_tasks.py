@@ -104,7 +104,7 @@ def test_whoever_waits_shortest_goes_on_first(loop: Loop) -> None:
         waiting.sleep(duration_s)
         order.append(name)
 
-    loop.run(partial(sleeper, "long", 0.05), partial(sleeper, "short", 0.001), partial(sleeper, "middle", 0.02))
+    loop.run(partial(sleeper, "long", 0.6), partial(sleeper, "short", 0.001), partial(sleeper, "middle", 0.3))
     assert order == ["short", "middle", "long"]
 
 

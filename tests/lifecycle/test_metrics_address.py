@@ -28,6 +28,7 @@ class Addresses:
 
 @pytest.fixture(scope="module")
 def addresses(shared_simulator: Simulator) -> Iterator[Addresses]:
+    shared_simulator.reset()
     held = HeldPort()
     port = held.number
     with GatewayProcess(settings(shared_simulator, METRICS_BIND=f"127.0.0.1:{port}")) as gateway:

@@ -48,6 +48,7 @@ def send(gateway: GatewayProcess, data: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def gateway(shared_simulator: Simulator) -> GatewayProcess:
     """One that has been sent all of it, and has ended."""
+    shared_simulator.reset()
     with GatewayProcess(settings(shared_simulator)) as running:
         for header in MALFORMED.values():
             send(running, b"GET /clients/13 HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
