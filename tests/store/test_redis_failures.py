@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from redis import exceptions as refusals
 
 from gateway.store.atomic import add
 from gateway.store.errors import StoreDown, StoreFull
-from gateway.store.interface import Delete, Put
+from gateway.store.interface import Applied, Delete, Put
 from gateway.store.redis.driver import FOREIGN_ERRORS, RedisStore, store_error
 from tests.store.places import Hands
 from tests.support.redis_server import RedisServer
 
 PASSWORD = "s3cr3t:/@word"
+THREADS_MAX = 512
+"""What `GATEWAY_THREADS` can be."""
 QUOTED_PASSWORD = "s3cr3t%3A%2F%40word"
 
 
@@ -120,11 +123,36 @@ def test_a_server_killed_while_it_is_waited_for(server: RedisServer) -> None:
     store.close()
 
 
+def test_as_many_as_there_can_be_threads_are_not_kept_waiting_for_a_connection(server: RedisServer) -> None:
+    """A server that is busy with all of them is not taken for lost."""
+    server.start()
+    store = RedisStore(server.url, "s", timeout_s=30)
+    applied: list[object] = []
+    callers = [
+        threading.Thread(target=lambda: applied.append(store.apply([], [Put(b"key", b"value", 60)])))
+        for _ in range(THREADS_MAX)
+    ]
+    with redis.Redis.from_url(server.url) as watcher:
+        watcher.client_pause(60_000, all=False)
+        for caller in callers:
+            caller.start()
+        give_up_at = time.monotonic() + 30
+        while watcher.info("clients")["blocked_clients"] < THREADS_MAX:
+            assert time.monotonic() < give_up_at, watcher.info("clients")
+            time.sleep(0.02)
+        watcher.client_unpause()
+    for caller in callers:
+        caller.join()
+    assert applied == [Applied(())] * THREADS_MAX
+    store.close()
+
+
 def test_a_server_that_hangs(server: RedisServer, hands: Hands) -> None:
     """Is `StoreDown` after the timeout; a batch is sent once only; it is used again when it goes on."""
     server.start()
     store = RedisStore(server.url, "s", timeout_s=0.05, monotonic=hands)
-    assert add(store, b"count", 1, 60) == 1
+    patient = RedisStore(server.url, "s", timeout_s=20)
+    assert add(patient, b"count", 1, 60) == 1
     server.hang()
     with pytest.raises(StoreDown, match="TimeoutError"):
         add(store, b"count", 1, 60)
@@ -132,7 +160,6 @@ def test_a_server_that_hangs(server: RedisServer, hands: Hands) -> None:
         store.get(b"count")
     server.go_on()
     hands.now_s += 1
-    patient = RedisStore(server.url, "s", timeout_s=20)
     assert patient.get(b"count") in (b"1", b"2")
     store.close()
     patient.close()

@@ -24,6 +24,9 @@ from gateway.store.redis.address import read_address
 from gateway.store.redis.script import COUNT_TOO_LARGE, NO_COUNTER, SCRIPT, script_arguments, script_keys
 
 _SCRIPT_NAME = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_CONNECTIONS_MAX = 640
+"""More than ever ask at a time (`GATEWAY_THREADS` is at most 512): a call that waited here in vain would take a healthy
+server for lost."""
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     refusals.RedisError,
     refusals.RedisClusterException,
@@ -49,7 +52,7 @@ class RedisStore:
         name: str,
         *,
         timeout_s: float = 0.25,
-        connections: int = 32,
+        connections: int = _CONNECTIONS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
         outage_memory_s: float = 0.25,
     ) -> None:
