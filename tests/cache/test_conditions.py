@@ -219,7 +219,7 @@ def test_a_lease_whose_store_answered_too_late(simulator: Simulator, tmp_path: P
 def test_a_lease_is_not_lost_when_the_cache_runs_full(simulator: Simulator, tmp_path: Path) -> None:
     """While a change is held upstream, copies of others fill the store twice; another writer is still kept out."""
     ground = FolderGround(tmp_path, bound_bytes=1 << 20)
-    caller = gateway_on(ground, simulator)
+    caller = gateway_on(ground, simulator, upstream_deadline_s=60)
     others = [one["client_id"] for one in simulator.store.dump() if one["folder"] == "active"]
     others.remove(13)
     for key in others:

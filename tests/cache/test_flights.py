@@ -100,9 +100,9 @@ def test_failures_are_shared_too(
 def test_a_caller_who_will_not_wait_long_does_not_fail_the_others(
     simulator: Simulator, ground: Ground, caller: Caller
 ) -> None:
-    """The leader gives up after its second; another takes its place, and the others get their answer."""
+    """The leader gives up after its three seconds; another takes its place, and the others get their answer."""
     hold_reads(simulator)
-    hasty = ahead(caller, "GET", "/clients/13", headers={"Prefer": "wait=1"})
+    hasty = ahead(caller, "GET", "/clients/13", headers={"Prefer": "wait=3"})
     simulator.gates.wait("reads")
     answers = [ahead(caller, "GET", "/clients/13") for _ in range(3)]
     all_wait(ground, 4)
@@ -197,13 +197,14 @@ def test_somebody_says_that_it_waits_just_before_the_flight_lands(
 ) -> None:
     """The leader notices, keeps what it got all the same, and tells."""
     hold_reads(simulator, times=1)
-    leader = ahead(make(), "GET", path)
+    first, second = make(), make()
+    leader = ahead(first, "GET", path)
     simulator.gates.wait("reads")
     gate = ground.cache.hold_next(b"flight:", lands)
     simulator.gates.open("reads")
     assert gate.reached.wait(SAFETY_S)
     ground.cache.watch_anew()
-    follower = ahead(make(), "GET", path)
+    follower = ahead(second, "GET", path)
     ground.cache.wait_for(b"landed:", 1)
     gate.opened.set()
     answers = [leader.result(SAFETY_S), follower.result(SAFETY_S)]
@@ -221,10 +222,11 @@ def test_somebody_says_that_it_waits_just_before_a_flight_ends_with_nothing_to_k
     """The leader notices that too, and tells what it ended with: nobody asks again for that."""
     simulator.faults.add("html_page", methods=["client.get"], times=1)
     gate = ground.cache.hold_next(b"flight:", lands)
-    leader = ahead(make(), "GET", "/clients/13")
+    first, second = make(), make()
+    leader = ahead(first, "GET", "/clients/13")
     assert gate.reached.wait(SAFETY_S)
     ground.cache.watch_anew()
-    follower = ahead(make(), "GET", "/clients/13")
+    follower = ahead(second, "GET", "/clients/13")
     ground.cache.wait_for(b"landed:", 1)
     gate.opened.set()
     for answer in (leader, follower):

@@ -90,6 +90,7 @@ def test_tags_survive_the_restart_of_the_processes(simulator: Simulator, tmp_pat
         "GATEWAY_AUTH": "open",
         "STORE_URL": str(tmp_path),
         "GATEWAY_WORKERS": "1",
+        "CACHE_TTL_S": "3600",
     }
 
     def ask(running: GatewayProcess, method: str, content: bytes | None = None, **headers: str) -> tuple[int, str]:

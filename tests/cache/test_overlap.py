@@ -256,9 +256,11 @@ def test_a_gateway_that_could_not_tell_the_store_of_its_write_takes_nothing_from
     ground.cache.is_down = True
     assert caller.patch("/clients/13", json={"notes": "new"}, headers=MINIMAL).status_code == 204
     assert notes_in(caller.get(path)) == "new"
+    telling = ground.cache.hold_next(b"epoch:")
     ground.cache.is_down = False
     statuses = [cache_status(caller.get(path))]
     assert notes_in(caller.get(path)) == "new"
+    telling.opened.set()
     while "hit" not in statuses[-1]:
         statuses.append(cache_status(caller.get(path)))
     assert statuses[0] == {"fwd": "bypass"}

@@ -26,6 +26,7 @@ from gateway.errors import (
 )
 from gateway.policy.circuit import SharedCircuit
 from gateway.secret import Secret
+from gateway.store.embedded import EmbeddedStore
 from gateway.store.interface import Put, Store
 from gateway.store.open import open_store
 from gateway.telemetry import Metrics
@@ -94,7 +95,7 @@ def clock() -> Clock:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """The embedded store, as all threads of a worker share it; `test_circuit_processes.py` has several workers."""
-    store = open_store(str(tmp_path / "store"), "coordination", 2**22, durable=False, evict=True)
+    store = EmbeddedStore(str(tmp_path / "store"), 2**22, durable=False, evict=True, lock_timeout_s=10)
     yield store
     store.close()
 
@@ -344,7 +345,7 @@ class Tripped:
 
 @pytest.fixture
 def tripped(make_gateway: Callable[..., Caller], simulator: Simulator) -> Tripped:
-    return Tripped(make_gateway(), simulator)
+    return Tripped(make_gateway(cache_ttl_s=0), simulator)
 
 
 @pytest.mark.parametrize("method, path", ROUTES, ids=[f"{method} {path}" for method, path in ROUTES])

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 
 from simulator.server import Simulator
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 from tests.support.staged import StagedGateway
 from tools.proof.points import METHODS
 from tools.proof.stalls import STALLS, Stall, Timed, ask_timed, keys_for, stalled
 
-DEADLINE_S = 0.5
-BOUND_S = 5.0
+DEADLINE_S = 1.0
+BOUND_S = 15.0
 
 
 @pytest.fixture
 def impatient(tls_simulator: Simulator, authority_file: Path) -> Iterator[StagedGateway]:
-    """A gateway whose deadline is half a second."""
+    """A gateway whose deadline is a second, with its stores open."""
     env = {
         "UPSTREAM_URL": tls_simulator.url,
         "UPSTREAM_CA_FILE": str(authority_file),
@@ -32,7 +32,9 @@ def impatient(tls_simulator: Simulator, authority_file: Path) -> Iterator[Staged
         "UPSTREAM_DEADLINE_S": str(DEADLINE_S),
         "GATEWAY_AUTH": "open",
     }
-    yield StagedGateway(env)
+    gateway = StagedGateway(env)
+    warm(gateway.caller)
+    yield gateway
     tls_simulator.faults.clear()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.server import Simulator
 from tests.keys.ground import another, count, json_of, with_key
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 from tests.support.ground import refusal
 
 JANE = "/clients/13"
@@ -123,7 +123,7 @@ def test_a_change_whose_answer_was_lost(
     fault: dict[str, Any],
 ) -> None:
     """Is unknown; the same request again brings it to its end, whether it was applied or not, and is then replayed."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     simulator.faults.add(**fault, methods=[rpc])
     lost = refusal(change(caller, method, body), 504, "deadline_passed")
     assert (lost["outcome"], lost["retryable"]) == ("unknown", True)
@@ -136,7 +136,7 @@ def test_a_change_whose_answer_was_lost(
 
 def test_a_lost_patch_that_would_add_a_contact_twice(make: Callable[..., Caller], simulator: Simulator) -> None:
     """Is not repeated, however often it comes: the answer says that nobody knows, and where to look."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     simulator.switches.set(contacts_on_update="merge")
     contacts = len(stored(simulator)["contacts"])
     simulator.faults.add(**LOST_AFTER_COMMIT, methods=["client.update"])
@@ -153,7 +153,7 @@ def test_a_lost_patch_with_a_precondition(
     make: Callable[..., Caller], simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     """Is done when its precondition still holds, and in doubt when it does not: it may be what changed the record."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     tag = {"If-Match": caller.get(JANE).headers["ETag"]}
     simulator.faults.add(**fault, methods=["client.update"])
     refusal(change(caller, "PATCH", {"notes": "new"}, **tag), 504, "deadline_passed")
@@ -167,7 +167,7 @@ def test_a_lost_patch_with_a_precondition(
 
 def test_a_lost_deletion_with_a_precondition(make: Callable[..., Caller], simulator: Simulator) -> None:
     """Is done when the record is gone."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     tag = {"If-Match": caller.get(JANE).headers["ETag"]}
     simulator.faults.add(**LOST_AFTER_COMMIT, methods=["client.delete"])
     refusal(change(caller, "DELETE", None, **tag), 504, "deadline_passed")
@@ -178,7 +178,7 @@ def test_a_repetition_of_a_lost_change_that_fails_without_effect(
     make: Callable[..., Caller], simulator: Simulator
 ) -> None:
     """Says unknown: it did nothing, and what the first one did is still open. The key stays taken."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     simulator.faults.add(**LOST_AFTER_COMMIT, methods=["client.update"])
     refusal(change(caller, "PATCH", {"notes": "new"}), 504, "deadline_passed")
     simulator.faults.add("throttle")

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.server import Simulator
 from tests.keys.ground import another, count, ids_of, json_of, with_key
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 from tests.support.ground import Ground, refusal
 
 ADA: dict[str, Any] = {
@@ -117,7 +117,7 @@ def test_the_commit_comes_after_the_answer_was_given_up(
     make: Callable[..., Caller], ground: Ground, simulator: Simulator
 ) -> None:
     """During the settle time it is found and adopted; nothing is ever sent twice."""
-    caller = make(upstream_deadline_s=1)
+    caller = warm(make(upstream_deadline_s=2))
     simulator.faults.add("gate", gate="g", methods=["client.create"])
     in_doubt(post(caller))
     ground.pass_time(SETTLE_S - 1)

@@ -19,7 +19,7 @@ from gateway.store.interface import Put, Store
 from gateway.store.open import open_store
 from simulator.server import Simulator
 from tests.keys.ground import another, count, ids_of, json_of, take, with_key
-from tests.support.gateway import Caller
+from tests.support.gateway import Caller, warm
 from tests.support.ground import FolderGround, ahead, gateway_on, refusal
 from tests.support.redis_server import RedisServer
 
@@ -254,7 +254,7 @@ def test_the_store_was_full_when_the_answer_was_to_be_recorded(
 ) -> None:
     """The same request later finds the record: one client, although nobody could note that it was made."""
     server.start()
-    caller = make_gateway(store_url=server.url, upstream_deadline_s=1)
+    caller = warm(make_gateway(store_url=server.url, upstream_deadline_s=2))
     simulator.faults.add("gate", gate="g", methods=["client.create"])
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(send, another(caller), WRITES[0], **with_key("k"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_an_identical_client_was_there_before(
 ) -> None:
     """It is not taken for ours, be it only seconds old."""
     simulator.store.edit(ADA)
-    ground.pass_time(age_s)
+    ground.clock.now_s = time.time() + age_s
     lose(simulator, "reset_before")
     in_doubt(caller.post("/clients", json=ADA))
 

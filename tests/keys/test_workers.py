@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -98,7 +99,7 @@ def post(gateway: Served, key: str) -> tuple[int, http.client.HTTPMessage, Any]:
 
 def test_a_hundred_at_once_with_one_key(gateway: Served, simulator: Simulator) -> None:
     """One client, one id in every 201; the others are told that it is in flight, and get the answer later."""
-    key = f"hundred-{id(gateway)}"
+    key = f"hundred-{uuid4().hex}"
     start = threading.Barrier(CALLERS)
 
     def post_together(_: int) -> tuple[int, http.client.HTTPMessage, Any]:
@@ -121,7 +122,7 @@ def test_a_hundred_at_once_with_one_key(gateway: Served, simulator: Simulator) -
 
 def test_the_workers_are_killed_in_the_middle_of_creates(gateway: Served, simulator: Simulator) -> None:
     """Whether a create was committed by then, is so later, or never: one client, and its key ends in 201 with it."""
-    committed, late, never = (f"{fate}-{id(gateway)}" for fate in ("committed", "late", "never"))
+    committed, late, never = (f"{fate}-{uuid4().hex}" for fate in ("committed", "late", "never"))
     with ThreadPoolExecutor(3) as pool:
         orphans = [send_to_gate(pool, gateway, simulator, committed, "after_commit")]
         orphans.append(send_to_gate(pool, gateway, simulator, late, "before_commit"))

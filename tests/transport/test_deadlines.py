@@ -33,7 +33,7 @@ from tests.support.misbehaving import (
 from tests.support.wire import call
 from tests.transport.conftest import OpenTransport
 
-BRIEF_S = 0.3
+BRIEF_S = 0.5
 GENEROUS_S = 15.0
 BIG = b"x" * 32 * 1024 * 1024
 
@@ -273,6 +273,7 @@ def test_a_write_that_outlived_its_deadline_was_made_once(transport_to: OpenTran
     transport = transport_to(simulator.url)
     body = f'<request method="client.delete"><client_id>{key}</client_id></request>'.encode()
     late(transport, sent=True, body=body)
+    simulator.gates.wait("late")
     simulator.gates.open("late")
     assert simulator.ledger.wait_idle()
     assert simulator.ledger.summary()["applied_total"] == simulator.ledger.summary()["total"] == 1
