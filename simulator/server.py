@@ -122,7 +122,7 @@ class Simulator:
     def reset(self) -> None:
         """Back to the records it began with; faults, gates, switches and ledger as at the start.
 
-        What a fault or a gate held is finished first, so that it changes nothing afterwards.
+        What a fault or a gate held is finished first, for 10 seconds at most: it is to change nothing afterwards.
         """
         self.faults.clear()
         self.ledger.wait_idle()

@@ -81,8 +81,9 @@ def test_slow_callers_are_given_up(hasty: GatewayProcess) -> None:
     with ExitStack() as stack:
         callers = []
         for half in HALVES.values():
-            callers.append((half, stack.enter_context(Caller(hasty, takes_bytes=4096))))
-            callers[-1][1].send(half)
+            caller = stack.enter_context(Caller(hasty, takes_bytes=4096))
+            caller.send(half)
+            callers.append((half, caller))
         until(lambda: callers_total(hasty) == 0, hasty)
         for half, caller in callers:
             stream = caller.rest()

@@ -20,9 +20,9 @@ from tests.store.places import Hands
 from tests.support.redis_server import RedisServer
 
 PASSWORD = "s3cr3t:/@word"
+QUOTED_PASSWORD = "s3cr3t%3A%2F%40word"
 THREADS_MAX = 512
 """What `GATEWAY_THREADS` can be."""
-QUOTED_PASSWORD = "s3cr3t%3A%2F%40word"
 
 
 @pytest.fixture

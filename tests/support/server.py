@@ -37,10 +37,12 @@ class GatewayProcess:
     def __init__(self, env: Mapping[str, str], *, awaited: int = 200) -> None:
         """`awaited` is the status of `/readyz` with which the start is over."""
         self._awaited = awaited
-        given = env.get("GATEWAY_BIND")
-        self._held = HeldPort() if given is None else None
-        self.host, self.port = ("127.0.0.1", self._held.number) if self._held else _split(given or "")
-        self._env = {"GATEWAY_DRAIN_S": "0", **env, "GATEWAY_BIND": given or f"127.0.0.1:{self.port}"}
+        bind = env.get("GATEWAY_BIND")
+        if bind is None:
+            self._held = HeldPort()
+            bind = f"127.0.0.1:{self._held.number}"
+        self.host, self.port = _split(bind)
+        self._env = {"GATEWAY_DRAIN_S": "0", **env, "GATEWAY_BIND": bind}
 
     @property
     def url(self) -> str:

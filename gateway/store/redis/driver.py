@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis import BlockingConnectionPool, Redis
+from redis import ConnectionPool, Redis
 from redis import exceptions as refusals
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -24,9 +24,6 @@ from gateway.store.redis.address import read_address
 from gateway.store.redis.script import COUNT_TOO_LARGE, NO_COUNTER, SCRIPT, script_arguments, script_keys
 
 _SCRIPT_NAME = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_CONNECTIONS_MAX = 640
-"""More than ever ask at a time (`GATEWAY_THREADS` is at most 512): a call that waited here in vain would take a healthy
-server for lost."""
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     refusals.RedisError,
     refusals.RedisClusterException,
@@ -40,8 +37,8 @@ FOREIGN_ERRORS: tuple[type[Exception], ...] = (
 class RedisStore:
     """Connected at first use, anew in every forked child.
 
-    Every key begins with `gateway:NAME:`. A server that does not answer costs a caller at most about four times
-    `timeout_s` (a place in the pool, connecting, logging in, the call; one more for a script the server has forgotten);
+    Every key begins with `gateway:NAME:`. A server that does not answer costs a caller at most about three times
+    `timeout_s` (connecting, logging in, the call; one more for a script the server has forgotten);
     then every call is refused at once for `outage_memory_s`, and after that one caller at a time tries. Who takes it
     for lost too soon cannot tell the others of its writes (docs/guarantees.md, limits).
     """
@@ -52,7 +49,6 @@ class RedisStore:
         name: str,
         *,
         timeout_s: float = 0.25,
-        connections: int = _CONNECTIONS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
         outage_memory_s: float = 0.25,
     ) -> None:
@@ -62,7 +58,7 @@ class RedisStore:
         self._prefix = f"gateway:{name}:".encode()
         self._outage = Outage(outage_memory_s, monotonic)
         self._closed = False
-        self._redis = Redis(connection_pool=open_pool(address.settings, timeout_s, connections))
+        self._redis = Redis(connection_pool=open_pool(address.settings, timeout_s))
         tell_of_forks(self)
 
     def __repr__(self) -> str:
@@ -138,11 +134,13 @@ def store_error(error: Exception, address: str) -> StoreError | ValueError:
     return StoreDown(f"{address} failed: {type(error).__name__}")
 
 
-def open_pool(settings: dict[str, Any], timeout_s: float, connections: int) -> BlockingConnectionPool:
-    """No retries of redis-py's (4 s by default when a server is down), nothing sent that a batch does not need."""
-    return BlockingConnectionPool(  # type: ignore[no-untyped-call]
-        max_connections=connections,
-        timeout=timeout_s,
+def open_pool(settings: dict[str, Any], timeout_s: float) -> ConnectionPool:
+    """A connection for every thread that asks: who waited for one in vain would take a healthy server for lost.
+
+    No retries of redis-py's (4 s by default when a server is down), nothing sent that a batch does not need.
+    """
+    return ConnectionPool(
+        max_connections=2**31,  # redis-py's own bound is 100
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),

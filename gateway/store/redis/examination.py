@@ -20,7 +20,7 @@ def examine(url: str) -> list[Doubt]:
     """Connects, looks, and leaves nothing open. Raises `StoreError` when the server does not answer; each
     question waits `TIMEOUT_S`."""
     address = read_address(url)
-    client = Redis(connection_pool=open_pool(address.settings, TIMEOUT_S, 1))
+    client = Redis(connection_pool=open_pool(address.settings, TIMEOUT_S))
     try:
         memory = _told(lambda: client.info("memory"))
         persistence = _told(lambda: client.info("persistence"))
