@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,9 @@ from gateway.telemetry.exposition import LookedUp
 from gateway.telemetry.spans import Spans
 from gateway.upstream import breaker, remote, retry
 from gateway.upstream.bulkhead import Bulkhead
-from gateway.upstream.freshbooks import FreshBooks
+from gateway.upstream.codec import Codec
+from gateway.upstream.freshbooks import FreshBooks, codecs_of
+from gateway.upstream.markup import Markups
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import HttpTransport
 from schemas import RESOURCES
@@ -99,7 +101,9 @@ def create_app(
         stores = opened = _stores(settings, watch.log)
     shared = _measured(stores, watch.metrics)
     transport = _transport(settings)
-    policies = _policies(settings, shared, calls or remote.over(transport), watch, clock)
+    codecs = codecs_of(RESOURCES, settings.upstream_timezone, Drift(watch.metrics, watch.log))
+    calls = calls or remote.over(transport, Markups(RESOURCES, codecs).read)
+    policies = _policies(settings, shared, calls, codecs, watch, clock)
     account = account_of(settings).decode()
     recorder = rest.Recorder(watch.metrics, watch.log, account, settings.log_hits_share, watch.spans)
     app = _application(settings, shared, policies, watch, recorder, clock, drains)
@@ -135,12 +139,18 @@ def _spans(endpoint: str | None) -> Spans | None:
     return ExportedSpans(endpoint)
 
 
-def _policies(settings: Settings, stores: Stores, calls: Remote, watch: Watch, clock: Callable[[], float]) -> Policies:
+def _policies(
+    settings: Settings,
+    stores: Stores,
+    calls: Remote,
+    codecs: Mapping[str, Codec],
+    watch: Watch,
+    clock: Callable[[], float],
+) -> Policies:
     account = account_of(settings)
     circuit = SharedCircuit(stores.coordination, account, watch.metrics, clock)
     guarded = _guarded(calls, settings, circuit, watch)
-    drift = Drift(watch.metrics, watch.log)
-    freshbooks = FreshBooks(guarded, RESOURCES, settings.upstream_timezone, drift)
+    freshbooks = FreshBooks(guarded, codecs, settings.upstream_timezone)
     cache = _cache(settings, stores.cache, account, watch.metrics, clock)
     settle_s = settings.idempotency_settle_s
     safety = rest.Safety(

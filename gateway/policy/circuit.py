@@ -18,7 +18,7 @@ from gateway.store.interface import Check, Delete, Put, Store
 from gateway.telemetry import Metrics
 from gateway.upstream import breaker
 from gateway.upstream.breaker import CLOSED, Admission, Circuit, Sign
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call
 
@@ -41,7 +41,7 @@ class SharedCircuit:
     def around(self, remote: Remote) -> Remote:
         """The remote procedure call, refused with `CircuitOpen` while the circuit is open."""
 
-        def call_guarded(call: Call) -> Element:
+        def call_guarded(call: Call) -> Node:
             trial_until_s = self._enter(call)
             allowed_s = call.deadline.remaining_s()
             sign = Sign.NOTHING

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from gateway.deadline import Deadline
 from gateway.errors import Overloaded
 from gateway.telemetry.metrics import Counter, Gauge
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call
 from gateway.waiting import acquired
@@ -46,7 +46,7 @@ class Bulkhead:
     def around(self, remote: Remote) -> Remote:
         """The remote procedure call, made in a place."""
 
-        def call_in_place(call: Call) -> Element:
+        def call_in_place(call: Call) -> Node:
             with self.place(call.deadline):
                 return remote(call)
 

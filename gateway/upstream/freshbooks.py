@@ -16,7 +16,8 @@ from gateway.errors import ActionRefused, FieldError, FieldsRejected, GarbledAns
 from gateway.secret import Secret
 from gateway.telemetry import Drift
 from gateway.telemetry.tally import Tally
-from gateway.upstream.codec import Codec, Element, escape, local_name
+from gateway.upstream.codec import Codec, escape
+from gateway.upstream.decoding import Node, local_name
 from gateway.upstream.protocol import envelope
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call, Repeat
@@ -50,18 +51,21 @@ class Page:
     total: int
 
 
+def codecs_of(resources: Sequence[Resource], zone: ZoneInfo, drift: Drift) -> dict[str, Codec]:
+    """The codecs of resources, by their names. `drift` is told what records have and lack."""
+    return {one.name: Codec(one, zone, drift.reporter(one.name), drift.missing_reporter(one.name)) for one in resources}
+
+
 class FreshBooks:
-    """The upstream's operations on records.
+    """The upstream's operations on records. `codecs` are those of the resources, by their names.
 
     Every method raises an `UpstreamError` when the call does not succeed.
     """
 
-    def __init__(self, remote: Remote, resources: Sequence[Resource], zone: ZoneInfo, drift: Drift) -> None:
+    def __init__(self, remote: Remote, codecs: Mapping[str, Codec], zone: ZoneInfo) -> None:
         self._remote = remote
+        self._codecs = codecs
         self._zone = zone
-        self._codecs = {
-            one.name: Codec(one, zone, drift.reporter(one.name), drift.missing_reporter(one.name)) for one in resources
-        }
 
     def create(self, resource: Resource, values: Mapping[str, Any], errand: Errand) -> int:
         """Creates a record from loaded values and returns its id."""
@@ -120,7 +124,7 @@ class FreshBooks:
         texts = ((name, field.to_text(filters[name], self._zone)) for name, field in fields.items() if name in filters)  # type: ignore[attr-defined]
         return "".join(f"<{name}>{escape(text)}</{name}>" for name, text in texts)
 
-    def _page(self, resource: Resource, answer: Element, filters: Mapping[str, Any]) -> Page:
+    def _page(self, resource: Resource, answer: Node, filters: Mapping[str, Any]) -> Page:
         """Source: the vendor's sample of an empty list has `<invoices>` in the place of `<clients>`."""
         lists = (
             child for child in answer if local_name(child.tag) == resource.plural or child.get("total") is not None
@@ -134,13 +138,13 @@ class FreshBooks:
         pages = _whole(container, "pages", math.ceil(total / filters["per_page"]))
         return Page([self._decode(resource, row) for row in rows], pages, total)
 
-    def _decode(self, resource: Resource, element: Element) -> Record:
+    def _decode(self, resource: Resource, element: Node) -> Record:
         record = self._codecs[resource.name].decode(element)
         if record["id"] is None:
             raise GarbledAnswer(f"The upstream answered with a {resource.name} that has no id.")
         return record
 
-    def _read_key(self, element: Element) -> int | None:
+    def _read_key(self, element: Node) -> int | None:
         return _KEY.from_text(element.text or "", self._zone)
 
     def _write(
@@ -151,7 +155,7 @@ class FreshBooks:
         values: Mapping[str, Any],
         errand: Errand,
         repeat: Repeat,
-    ) -> Element:
+    ) -> Node:
         try:
             return self._call(resource.method(verb), content, errand, repeat)
         except UpstreamError as error:
@@ -163,13 +167,13 @@ class FreshBooks:
                 error.errors = _places(resource, error)
             raise
 
-    def _call(self, method: str, content: str, errand: Errand, repeat: Repeat) -> Element:
+    def _call(self, method: str, content: str, errand: Errand, repeat: Repeat) -> Node:
         body = envelope(method, content)
         repeat = Repeat.NEVER if errand.once else repeat
         return self._remote(Call(method, body, errand.token, errand.deadline, repeat, errand.headers, errand.tally))
 
 
-def _is_past_the_end(container: Element, page: int) -> bool:
+def _is_past_the_end(container: Node, page: int) -> bool:
     """Whether the rows are those of an earlier page, by the page that the answer names or the last one there is."""
     return page > 1 and (0 < _whole(container, "page", page) < page or _whole(container, "pages", page) < page)
 
@@ -192,6 +196,6 @@ def _places(resource: Resource, error: UpstreamError) -> tuple[FieldError, ...]:
     return tuple(FieldError("refused_by_upstream", message, pointer=pointer) for pointer in pointers[:1])
 
 
-def _whole(element: Element, attribute: str, otherwise: int) -> int:
-    text = element.get(attribute, "").strip()
+def _whole(element: Node, attribute: str, otherwise: int) -> int:
+    text = (element.get(attribute) or "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else otherwise

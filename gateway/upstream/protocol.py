@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import msgspec
 from lxml import etree
@@ -27,7 +28,7 @@ from gateway.errors import (
     UpstreamUnavailable,
     Written,
 )
-from gateway.upstream.codec import Element, local_name
+from gateway.upstream.decoding import local_name
 
 NOT_FOUND_CODE = 50010
 _FAULT_PARTS = ("error", "code", "field")
@@ -37,6 +38,7 @@ _BEFORE_SPACE = re.compile(rb"(?:<\?xml [^<>]*\?>[ \t\r\n]*)?<response(?=" + re.
 _RESPONSE_TAGS = {"{http://www.freshbooks.com/api/}response", "response"}
 """Observed: the root is in this namespace, under whatever prefix. Source: before August 2009 it was in none."""
 _PARSERS = threading.local()
+Element: TypeAlias = etree._Element
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ def envelope(method: str, content: str) -> bytes:
 def read_answer(answer: Answer) -> Element:
     """The `<response>` of a successful call. Raises an `UpstreamError` for everything else."""
     _refuse_redirect(answer)
-    root = _parse(answer.body)
+    root = parse(answer.body)
     if root is None or root.tag not in _RESPONSE_TAGS:
         raise _not_a_response(answer, root)
     match root.get("status"):
@@ -71,8 +73,8 @@ def read_answer(answer: Answer) -> Element:
     raise GarbledAnswer("The upstream answered with an envelope that says neither ok nor fail.")
 
 
-def _parse(body: bytes) -> Element | None:
-    """None when it is no XML document, or one with a DOCTYPE, which the API never sends.
+def parse(body: bytes) -> Element | None:
+    """The root of a document. None when it is no XML document, or one with a DOCTYPE, which the API never sends.
 
     Blanks before the XML declaration are let pass; libxml2 would refuse them.
     """

@@ -16,19 +16,21 @@ from gateway.telemetry import Log, Metrics
 from gateway.telemetry.log import milliseconds
 from gateway.telemetry.spans import Spans, Time
 from gateway.trace import Trace
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.protocol import read_answer
 from gateway.upstream.transport import Call, Transport
 
-Remote = Callable[[Call], Element]
+Remote = Callable[[Call], Node]
 
 
-def over(transport: Transport) -> Remote:
-    """The remote procedure call over a transport."""
+def over(transport: Transport, known: Callable[[bytes], Node | None] = lambda _body: None) -> Remote:
+    """The remote procedure call over a transport. `known` reads bodies for which no parser is needed."""
 
-    def remote(call: Call) -> Element:
+    def remote(call: Call) -> Node:
         try:
-            return read_answer(transport(call))
+            answer = transport(call)
+            found = known(answer.body) if 200 <= answer.status < 300 else None
+            return read_answer(answer) if found is None else found
         except UpstreamError as error:
             error.blot_out(call.token.reveal())
             raise
@@ -42,15 +44,15 @@ def measured(remote: Remote, metrics: Metrics, log: Log, spans: Spans | None = N
 
     logs = log.is_enabled_for(logging.DEBUG)
 
-    def call_measured(call: Call) -> Element:
+    def call_measured(call: Call) -> Node:
         span = call.tally.trace.child()
         started_s = time.monotonic()
         outcome = RpcOutcome.UNKNOWN
         metrics.upstream_in_flight.inc()
         try:
-            element = remote(msgspec.structs.replace(call, headers={**call.headers, **span.headers()}))
+            response = remote(msgspec.structs.replace(call, headers={**call.headers, **span.headers()}))
             outcome = RpcOutcome.OK
-            return element
+            return response
         except UpstreamError as error:
             outcome = error.outcome
             raise

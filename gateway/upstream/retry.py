@@ -13,7 +13,7 @@ from collections.abc import Callable
 from gateway import waiting
 from gateway.errors import CircuitOpen, NotSent, Overloaded, RecordNotFound, RpcOutcome, UpstreamError, Written
 from gateway.telemetry import Metrics
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.remote import Remote
 from gateway.upstream.transport import Call, Repeat
 
@@ -69,7 +69,7 @@ def retrying(remote: Remote, budget: Budget, metrics: Metrics, wait: Callable[[f
     and a record that is not found then was perhaps deleted by us (`RecordNotFound.in_doubt`).
     """
 
-    def call_retrying(call: Call) -> Element:
+    def call_retrying(call: Call) -> Node:
         budget.earn()
         attempts, doubt = 0, None
         while True:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.transport import Call
 from tests.contract.expectations import ROUTES, body_for, json_of, problem
 from tests.support.gateway import Caller, start_gateway
@@ -21,12 +21,12 @@ class Unforeseen(Exception):
     """What nobody expects."""
 
 
-def gateway_over(remote: Callable[[Call], Element]) -> Caller:
+def gateway_over(remote: Callable[[Call], Node]) -> Caller:
     """The application in front of a callable instead of an upstream."""
     return start_gateway(ENV, calls=remote)
 
 
-def crash(call: Call) -> Element:
+def crash(call: Call) -> Node:
     raise Unforeseen(f"{CANARY}: {call.body!r}")
 
 
@@ -35,7 +35,7 @@ def crash(call: Call) -> Element:
 def test_a_crash_is_500_and_tells_nothing(route: tuple[str, str], error: type[Exception]) -> None:
     """A request id for the operators, and nothing of what happened."""
 
-    def raising(call: Call) -> Element:
+    def raising(call: Call) -> Node:
         raise error(CANARY)
 
     response = gateway_over(raising).request(*route, **body_for(route[0]))
@@ -74,7 +74,7 @@ def test_the_log_of_a_crash_says_where_and_not_what() -> None:
 def test_a_crash_in_the_read_back_leaves_the_write_a_success() -> None:
     """The write is done, and said to be done."""
 
-    def create_only(call: Call) -> Element:
+    def create_only(call: Call) -> Node:
         if call.method == "client.create":
             return etree.fromstring('<response status="ok"><client_id>5</client_id></response>')
         raise Unforeseen(CANARY)

@@ -31,7 +31,7 @@ from gateway.store.interface import Put, Store
 from gateway.store.open import open_store
 from gateway.telemetry import Metrics
 from gateway.upstream.breaker import CLOSED, OPEN_FIRST_S, SCORE_MAX
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.protocol import Answer, read_answer
 from gateway.upstream.transport import Call, Repeat
 from simulator.server import Simulator
@@ -49,7 +49,7 @@ class Upstream:
         self.error: UpstreamError | Exception | None = None
         self.calls_total = 0
 
-    def __call__(self, _call: Call) -> Element:
+    def __call__(self, _call: Call) -> Node:
         self.calls_total += 1
         if self.error is not None:
             raise self.error
@@ -64,7 +64,7 @@ class Held(Upstream):
         self.arrived = threading.Event()
         self.release = threading.Event()
 
-    def __call__(self, one: Call) -> Element:
+    def __call__(self, one: Call) -> Node:
         self.arrived.set()
         assert self.release.wait(30)
         return super().__call__(one)

@@ -31,7 +31,7 @@ from gateway.errors import (
 from gateway.secret import Secret
 from gateway.telemetry import Metrics
 from gateway.upstream import retry
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.protocol import Answer, envelope, read_answer
 from gateway.upstream.transport import Call, Repeat
 
@@ -77,7 +77,7 @@ class Script:
     def fail_with(self, failures: Iterable[UpstreamError]) -> None:
         self._failures = iter(failures)
 
-    def __call__(self, _call: Call) -> Element:
+    def __call__(self, _call: Call) -> Node:
         self.calls_total += 1
         if (failure := next(self._failures, None)) is not None:
             raise failure

@@ -15,7 +15,7 @@ from gateway.policy.readiness import LOOK_MEMORY_S, Readiness
 from gateway.store.open import open_store
 from gateway.telemetry import Metrics
 from gateway.upstream.breaker import OPEN_FIRST_S, SCORE_MAX
-from gateway.upstream.codec import Element
+from gateway.upstream.decoding import Node
 from gateway.upstream.transport import Call
 from tests.support.redis_server import RedisServer
 from tests.support.wire import call
@@ -100,5 +100,5 @@ def test_the_circuit_is_shown_and_decides_nothing(stores: Stores) -> None:
     assert all(condition.is_ready for condition in conditions)
 
 
-def unreachable(_call: Call) -> Element:
+def unreachable(_call: Call) -> Node:
     raise NotSent("Nobody is there.")

@@ -15,7 +15,8 @@ from gateway.deadline import Deadline
 from gateway.secret import Secret
 from gateway.telemetry import Drift, Metrics, open_log
 from gateway.upstream import remote
-from gateway.upstream.freshbooks import Errand, FreshBooks
+from gateway.upstream.freshbooks import Errand, FreshBooks, codecs_of
+from gateway.upstream.markup import Markups
 from gateway.upstream.protocol import Answer
 from gateway.upstream.transport import Call, Repeat, Transport
 from schemas import RESOURCES
@@ -72,8 +73,10 @@ class Outbound:
         self.log_stream = BytesIO()
         self.metrics = Metrics(multiprocess=False)
         self.log = open_log("debug", self.log_stream)
-        calls = remote.measured(remote.over(transport), self.metrics, self.log)
-        self.freshbooks = FreshBooks(calls, RESOURCES, ZONE, Drift(self.metrics, self.log))
+        codecs = codecs_of(RESOURCES, ZONE, Drift(self.metrics, self.log))
+        known = Markups(RESOURCES, codecs).read
+        calls = remote.measured(remote.over(transport, known), self.metrics, self.log)
+        self.freshbooks = FreshBooks(calls, codecs, ZONE)
 
     def run(self, operation: str, body: Any, *, key: int = 13, query: Mapping[str, str] | None = None) -> Any:
         """One operation on clients from a caller's JSON (a query for `list`), its result as JSON has it."""

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.upstream.codec import Codec, local_name
+from gateway.upstream.codec import Codec
+from gateway.upstream.decoding import local_name
 from gateway.upstream.protocol import Answer, envelope, read_answer
 from schemas.client import CLIENT
 from tests.support.values import BODIES, ELEMENTS, TEXTS

@@ -1,0 +1,164 @@
+"""Answers that stand in known markup, read without a parser. Pure.
+
+An answer full of records repeats itself: but for a few numbers and texts its rows are, byte for byte, the same markup.
+What a parser has found out about a row's markup, that it is well-formed and where its texts belong, holds for every row
+of the same markup. So the parser is asked once, and later the texts are only taken out from between.
+
+That is sound because this much is checked each time: the brackets of the document alternate, the frame around the rows
+is the API's, each row's markup is known, and all that is not markup is character data with no more than the five
+references that XML itself has (XML 1.0 §2.2, §2.4, §4.6). Anything else is left to the parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from gateway.upstream.codec import Codec
+from gateway.upstream.decoding import Form, Node, Row
+from gateway.upstream.protocol import parse
+from schemas.resource import Resource
+
+_BYTES_MAX = 1 << 20
+MARKUPS_MAX = 500
+_TAG_CHARACTERS_MAX = 20_000
+_LEARNT_PER_ANSWER = 8
+_UNMET = object()
+
+_UNWANTED = bytes(range(0x09)) + b"\x0b\x0c" + bytes(range(0x0D, 0x20))
+"""Controls that XML has not, and CR, which a parser would make a LF."""
+_HARMLESS = bytes(set(range(0x100)) - set(b"<>" + _UNWANTED))
+
+_REFERENCE = re.compile("&(amp|lt|gt|quot|apos);")
+_CHARACTERS = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_PLAIN_TAG = re.compile(r"""/?[A-Za-z_][A-Za-z0-9_.-]*([ \t\n]+[A-Za-z_]+="[^"&]*")*[ \t\n]*/?""")
+_HEAD = (
+    r'(?:<\?xml version="1\.0" encoding="(?:utf-8|UTF-8)"\?>[ \t\n]*)?'
+    r'<response xmlns="http://www\.freshbooks\.com/api/" status="ok">[ \t\n]*'
+    r'(?:<({plurals})((?: [a-z_]+="[0-9]{{1,17}}")*)>[ \t\n]*)?<({names})>'
+)
+_ATTRIBUTE = re.compile(r'([a-z_]+)="([0-9]+)"')
+_TAIL = "[ \t\n]*{container}</response>[ \t\n]*"
+
+
+class Container:
+    """Stands for an element whose texts are nobody's."""
+
+    __slots__ = ("_attributes", "_children", "tag")
+    text = None
+
+    def __init__(self, tag: str, attributes: Mapping[str, str], children: Sequence[Node]) -> None:
+        self.tag = tag
+        self._attributes = attributes
+        self._children = children
+
+    def get(self, attribute: str) -> str | None:
+        return self._attributes.get(attribute)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._children)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+
+class Markups:
+    """The markups that were met, those lately learnt. `codecs` are those of the resources, by their names."""
+
+    def __init__(self, resources: Sequence[Resource], codecs: Mapping[str, Codec]) -> None:
+        self._codecs = codecs
+        self._plurals = {one.name: one.plural for one in resources}
+        plurals, names = "|".join(self._plurals.values()), "|".join(self._plurals)
+        self._head = re.compile(_HEAD.format(plurals=plurals, names=names))
+        self._tail = re.compile(_TAIL.format(container=""))
+        self._tails = {one: re.compile(_TAIL.format(container=f"</{one}>[ \t\n]*")) for one in self._plurals.values()}
+        self._forms: dict[tuple[str, ...], Form | object | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+    def read(self, body: bytes) -> Node | None:
+        """The `<response>` of a successful call, if a body is one in known markup; None: only a parser can tell."""
+        text = _text_of(body)
+        head = None if text is None else self._head.match(text)
+        if text is None or head is None:
+            return None
+        container, attributes, name = head.groups()
+        end = f"</{name}>"
+        end_at = text.rfind(end) + len(end)
+        tail = self._tail if container is None else self._tails[container]
+        if end_at <= head.end() or tail.fullmatch(text, end_at) is None:
+            return None
+        rows = self._rows(name, text[head.end() : end_at])
+        if rows is None:
+            return None
+        if container is not None:
+            rows = [Container(container, dict(_ATTRIBUTE.findall(attributes)), rows)]
+        return Container("response", {"status": "ok"}, rows)
+
+    def _rows(self, name: str, text: str) -> list[Node] | None:
+        rows: list[Node] = []
+        learnt_total = 0
+        for row in text.split(f"<{name}>"):
+            parts = row.replace(">", "<").split("<")
+            tags = tuple(parts[1::2])
+            form = self._forms.get(tags, _UNMET)
+            if form is _UNMET and learnt_total < _LEARNT_PER_ANSWER:
+                form = self._learn(name, tags)
+                learnt_total += 1
+            if not isinstance(form, Form) or ("&" in row and not _resolve(parts)):
+                return None
+            rows.append(Row(name, form, parts))
+        return rows
+
+    def _learn(self, name: str, tags: tuple[str, ...]) -> Form | None:
+        """When there are too many, all are forgotten: those that come again are soon learnt again."""
+        if len(self._forms) >= MARKUPS_MAX:
+            self._forms.clear()
+        form = None
+        if sum(map(len, tags)) <= _TAG_CHARACTERS_MAX:
+            form = self._forms[tags] = self._form(name, tags)
+        return form
+
+    def _form(self, name: str, tags: tuple[str, ...]) -> Form | None:
+        """None: it takes a parser each time."""
+        if not all(map(_PLAIN_TAG.fullmatch, tags)):
+            return None
+        markup = "".join([f"<{tag}>" for tag in tags])
+        root = parse(f"<response><rows><{name}>{markup}</rows></response>".encode())  # as deep as in any answer
+        if root is None:
+            return None
+        row: Node = root[0][0]
+        inner: list[Node] = list(root[0][0].iterdescendants())
+        starts = [(2 * number, tag) for number, tag in enumerate(tags, 1) if not tag.startswith("/")]
+        if len(inner) != len(starts):  # some stand behind the row
+            return None
+        places = {one: None if tag.endswith("/") else at for one, (at, tag) in zip(inner, starts, strict=True)}
+        return self._codecs[name].form(row, places)
+
+
+def _text_of(body: bytes) -> str | None:
+    """The characters of a document whose brackets alternate and in which nothing stands that a parser would change."""
+    if len(body) > _BYTES_MAX:
+        return None
+    marks = body.translate(None, _HARMLESS)
+    if marks != b"<>" * (len(marks) // 2):
+        return None
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\ufffe" in text or "\uffff" in text else text  # which XML has not
+
+
+def _resolve(parts: list[str]) -> bool:
+    """Puts characters in the place of references, in the texts between tags. False: there are others than XML's own."""
+    for at in range(0, len(parts), 2):
+        text = parts[at]
+        if "&" in text:
+            pieces = _REFERENCE.split(text)
+            if any("&" in piece for piece in pieces[::2]):
+                return False
+            pieces[1::2] = [_CHARACTERS[one] for one in pieces[1::2]]
+            parts[at] = "".join(pieces)
+    return True
