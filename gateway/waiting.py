@@ -26,7 +26,7 @@ class HasFileno(Protocol):
 Suspend = Callable[[HasFileno | None, int, float], bool]
 """Suspends the running task until the file is ready for the event, or for so many seconds; whether the file is ready.
 
-Without a file, just for so many seconds.
+Without a file, just for so many seconds; for none, until all others that can go on have done so.
 """
 
 
@@ -60,6 +60,13 @@ def sleep(duration_s: float) -> None:
         suspend(None, 0, duration_s)
     else:
         time.sleep(duration_s)
+
+
+def give_way() -> None:
+    """A task lets all others of its loop that can go on do so first; a thread just goes on."""
+    suspend = _running.suspend
+    if suspend is not None:
+        suspend(None, 0, 0.0)
 
 
 def acquired(semaphore: threading.Semaphore, timeout_s: float) -> bool:

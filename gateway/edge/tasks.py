@@ -41,6 +41,7 @@ class Tasks:
         self._loop = getcurrent()
         self._new: list[Callable[[], None]] = []
         self._idle: list[greenlet] = []
+        self._giving_way: list[greenlet] = []
         self._timers: list[tuple[float, int, _Wait]] = []
         self._numbers = itertools.count()
         self._waits_total = 0
@@ -59,12 +60,15 @@ class Tasks:
         return next_s if most_s is None else min(next_s, most_s)
 
     def go_on(self) -> None:
-        """Begins what is new, and goes on with what has waited for long enough."""
-        while self._new:
+        """Goes on with what has waited for long enough, begins what is new, and goes on with what gave way to those."""
+        self._end_waits()
+        while self._new or self._giving_way:
             new, self._new = self._new, []
             for run in new:
                 self._run(self._idle.pop() if self._idle else greenlet(self._work, self._loop), run)
-        self._end_waits()
+            behind, self._giving_way = self._giving_way, []
+            for task in behind:
+                self._run(task, True)
 
     def _work(self, run: Callable[[], None]) -> None:
         """What a task's stack does: one task after the other, for making a stack costs more than keeping a few."""
@@ -83,6 +87,9 @@ class Tasks:
             waiting.suspending(None)
 
     def _suspend(self, file: HasFileno | None, event: int, timeout_s: float) -> bool:
+        if file is None and timeout_s <= 0:
+            self._giving_way.append(getcurrent())
+            return bool(self._loop.switch())
         wait = _Wait(getcurrent(), file, time.monotonic() + timeout_s)
         if file is not None:
             self._poller.register_once(file, event, partial(self._is_ready, wait))

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
 
 import pytest
 
 from gateway import waiting
-from gateway.edge.poller import Poller
-from gateway.edge.tasks import Tasks
+from tests.support.loop import Loop
 
 SAFETY_S = 30.0
-ROUNDS_MAX = 10_000
-
-
-class Loop:
-    """The loop of a worker, without its connections."""
-
-    def __init__(self) -> None:
-        self.poller = Poller()
-        self.tasks = Tasks(self.poller)
-
-    def run_until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(ROUNDS_MAX):
-            self.tasks.go_on()
-            if holds():
-                return
-            for call, file in self.poller.ready(self.tasks.wait_s(1.0)):
-                call(file)
-        raise AssertionError("the tasks did not end")
-
-    def run(self, *tasks: Callable[[], None]) -> None:
-        """Until all have ended."""
-        ended: list[None] = []
-
-        def run_one(task: Callable[[], None]) -> None:
-            task()
-            ended.append(None)
-
-        for task in tasks:
-            self.tasks.start(partial(run_one, task))
-        self.run_until(lambda: len(ended) == len(tasks))
 
 
 @pytest.fixture
@@ -106,6 +75,39 @@ def test_whoever_waits_shortest_goes_on_first(loop: Loop) -> None:
 
     loop.run(partial(sleeper, "long", 0.6), partial(sleeper, "short", 0.001), partial(sleeper, "middle", 0.3))
     assert order == ["short", "middle", "long"]
+
+
+def test_who_gives_way_goes_on_after_all_who_can(loop: Loop) -> None:
+    """In the same round: those that were there before, and those that began meanwhile; in the order they gave way."""
+    order: list[str] = []
+
+    def polite(name: str) -> None:
+        waiting.give_way()
+        order.append(name)
+        waiting.give_way()
+        order.append(f"{name} again")
+
+    def hasty() -> None:
+        order.append("hasty")
+
+    loop.run(partial(polite, "first"), partial(polite, "second"), hasty)
+    assert order == ["hasty", "first", "second", "first again", "second again"]
+
+
+def test_a_round_ends_when_nobody_gives_way_any_more(loop: Loop) -> None:
+    """The loop waits afterwards, and nothing would wake it for somebody who can go on. A thread gives way to nobody."""
+    ended: list[bool] = []
+
+    def task() -> None:
+        for _ in range(3):
+            waiting.give_way()
+        ended.append(True)
+
+    loop.tasks.start(task)
+    loop.tasks.go_on()
+    waiting.give_way()
+    assert ended == [True]
+    assert loop.tasks.wait_s(None) is None
 
 
 def test_a_place_is_waited_for_without_holding_the_loop(loop: Loop) -> None:

@@ -1,5 +1,8 @@
 """The store in a folder, for all processes of one machine: lmdb, read without locks, written by one at a time.
 
+What threads and tasks of one process want to write at once is written in one transaction, batch after batch: beginning
+and ending one, and syncing it, costs as much as many batches.
+
 A process killed at any point leaves the last whole batch. What is read is never older than the last batch that any
 process has finished. Not for network file systems.
 """
@@ -7,11 +10,14 @@ process has finished. Not for network file systems.
 import contextlib
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import lmdb
 
+from gateway import waiting
 from gateway.store.embedded.entries import HEAD, LONGEST_PLAIN_KEY_BYTES, read_head, stored_key
 from gateway.store.embedded.environment import View
 from gateway.store.embedded.opening import Opening
@@ -23,7 +29,10 @@ from gateway.store.interface import Applied, Check, Status, Write, vet, vet_key
 from gateway.store.outage import Outage
 
 LEAST_BOUND_BYTES = 1 << 20
+TOGETHER_BYTES_MAX = 1 << 16
+"""How much is written in one transaction, if it is more than one batch."""
 _TRIES = 4
+_DOWN = (StoreDown, StoreCorrupted)
 _T = TypeVar("_T")
 
 
@@ -37,6 +46,27 @@ class _CommitError(Exception):
     def __init__(self, error: lmdb.Error) -> None:
         super().__init__()
         self.error = error
+
+
+class _Pending:
+    """A batch that waits to be written, and how that ended."""
+
+    __slots__ = ("applied", "batch", "ended", "error")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.ended = False
+        self.applied: Applied | None = None
+        self.error: Exception | None = None
+
+    def end(self, applied: Applied | None, error: Exception | None = None) -> None:
+        self.applied, self.error = applied, error
+        self.ended = True
+
+    def result(self) -> Applied | None:
+        if self.error is not None:
+            raise self.error
+        return self.applied
 
 
 class EmbeddedStore:
@@ -81,6 +111,7 @@ class EmbeddedStore:
             on_damage=on_damage,
         )
         self._writing = Outage(outage_memory_s, monotonic)
+        self._pending: deque[_Pending] = deque()
         self._room = Room(bound_bytes, evict=evict)
         tell_of_forks(self)
 
@@ -139,8 +170,12 @@ class EmbeddedStore:
         vet(checks, writes)
         batch = Batch(checks, writes)
         self._room.vet(batch)
-        with self._writing.guard(), self._opening.turn:
-            return self._with_view(lambda view: self._write(view, batch), batch)
+        pending = _Pending(batch)
+        self._pending.append(pending)
+        waiting.give_way()
+        if not pending.ended:
+            self._write_until(pending)
+        return pending.result()
 
     def status(self) -> Status:
         try:
@@ -160,6 +195,7 @@ class EmbeddedStore:
     def after_fork_in_child(self) -> None:
         self._opening.after_fork_in_child()
         self._writing.forget()
+        self._pending.clear()
 
     def _status_of(self, view: View) -> Status:
         with view.env.begin() as txn:
@@ -186,16 +222,81 @@ class EmbeddedStore:
                 self._make_room(view, batch)
         raise refusal or StoreDown(f"the files in {self._opening.path} keep changing")
 
-    def _write(self, view: View, batch: Batch) -> Applied | None:
+    def _write_until(self, pending: _Pending) -> None:
+        """Writes what waits, in order, until this is written: here, or by others while it waited for its turn."""
+        try:
+            with self._writing.guard(), self._opening.turn:
+                while not pending.ended:
+                    self._write_group(self._take_group())
+                if isinstance(pending.error, StoreError):
+                    raise pending.error
+        finally:
+            if not pending.ended:  # it had no turn, and must have none later
+                with contextlib.suppress(ValueError):
+                    self._pending.remove(pending)
+
+    def _take_group(self) -> list[_Pending]:
+        """What comes next, and with it as much as one transaction may write together."""
+        group = [self._pending.popleft()]
+        together_bytes = group[0].batch.written_bytes
+        while self._pending:
+            together_bytes += self._pending[0].batch.written_bytes
+            if together_bytes > TOGETHER_BYTES_MAX:
+                break
+            group.append(self._pending.popleft())
+        return group
+
+    def _write_group(self, group: list[_Pending]) -> None:
+        try:
+            if len(group) > 1 and self._write_together(group):
+                return
+            down = None
+            for one in group:
+                if down is None:
+                    self._write_alone(one)
+                    down = one.error if isinstance(one.error, _DOWN) else None
+                else:  # to wait for each of them would hold up all
+                    one.end(None, _again(down))
+        finally:
+            for one in group:
+                if not one.ended:
+                    one.end(None, StoreDown("the thread that was to write this has ended"))
+
+    def _write_alone(self, one: _Pending) -> None:
+        try:
+            one.end(self._with_view(partial(self._write, batches=[one.batch]), one.batch)[0])
+        except Exception as error:  # noqa: BLE001  told to whoever wanted it written
+            one.end(None, error)
+
+    def _write_together(self, group: list[_Pending]) -> bool:
+        """False: nothing was written, because one of them failed; so that each can be tried by itself."""
+        try:
+            view = self._opening.enter()
+            for one, applied in zip(group, self._write(view, [one.batch for one in group]), strict=True):
+                one.end(applied)
+        except _CommitError as failure:
+            learnt = self._opening.learn(view, failure.error)
+            for one in group:
+                one.end(None, _again(learnt))
+        except (_MovedError, StoreError, ValueError, lmdb.Error):
+            return False
+        return True
+
+    def _write(self, view: View, batches: Sequence[Batch]) -> list[Applied | None]:
+        """All of them, in their order, in one transaction."""
         with view.folder.lock:
             if view.moved():
                 raise _MovedError
-            self._reach(view, batch)
+            self._reach(view, batches)
+            now_s = self._clock()
             txn = view.begin(write=True)
             try:
-                applied = self._room.apply(view.entries, txn, batch, self._clock())
+                applied = [self._room.apply(view.entries, txn, batch, now_s) for batch in batches]
             except StoreFull:
-                _commit(txn)
+                if len(batches) == 1:
+                    _commit(txn)  # what has been swept
+                else:
+                    txn.abort()
                 raise
             except BaseException:
                 txn.abort()
@@ -207,13 +308,18 @@ class EmbeddedStore:
         """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""
         view.env.reader_check()
         with contextlib.suppress(lmdb.MapFullError), view.folder.lock:
-            self._reach(view, batch)
+            self._reach(view, [batch])
             with view.begin(write=True) as txn:
                 self._room.make(view.entries, txn, batch, self._clock())
 
-    def _reach(self, view: View, batch: Batch) -> None:
+    def _reach(self, view: View, batches: Sequence[Batch]) -> None:
         if view.allocation is not None:
-            view.allocation.reach(self._room.reach_bytes(batch))
+            view.allocation.reach(self._room.reach_bytes(batches))
+
+
+def _again(error: StoreError) -> StoreError:
+    """The same for somebody else."""
+    return type(error)(*error.args)
 
 
 def _commit(txn: "lmdb.Transaction[bytes]") -> None:

@@ -73,13 +73,16 @@ class Room:
         if batch.written_bytes > self._bound_bytes * _LARGEST_SHARE:
             raise StoreFull(f"a batch of {batch.written_bytes} bytes is too large for a store of {self._bound_bytes}")
 
-    def reach_bytes(self, batch: Batch) -> int:
-        """How much of the file a batch may touch at the very most, with all that is swept and evicted on the way.
+    def reach_bytes(self, batches: Sequence[Batch]) -> int:
+        """How much of the file batches may touch at the very most, with all that is swept and evicted on the way.
 
         An entry that goes touches 16 pages at most and commonly one, of which it took 64 bytes or more; each write may
         sweep four, and each byte written evict four. What was left over from smaller batches is in the fixed part.
         """
-        return _REACH_BYTES + _REACH_PER_WRITE_BYTES * len(batch.writes) + _REACH_PER_WRITTEN_BYTE * batch.written_bytes
+        reach_bytes = _REACH_BYTES
+        for batch in batches:
+            reach_bytes += _REACH_PER_WRITE_BYTES * len(batch.writes) + _REACH_PER_WRITTEN_BYTE * batch.written_bytes
+        return reach_bytes
 
     def apply(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> Applied | None:
         """Raises `StoreFull` with nothing of the batch in the transaction, which may have swept and can be committed.
