@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -41,7 +42,7 @@ class Tasks:
         self._loop = getcurrent()
         self._new: list[Callable[[], None]] = []
         self._idle: list[greenlet] = []
-        self._giving_way: list[greenlet] = []
+        self._giving_way: deque[greenlet] = deque()
         self._timers: list[tuple[float, int, _Wait]] = []
         self._numbers = itertools.count()
         self._waits_total = 0
@@ -66,9 +67,8 @@ class Tasks:
             new, self._new = self._new, []
             for run in new:
                 self._run(self._idle.pop() if self._idle else greenlet(self._work, self._loop), run)
-            behind, self._giving_way = self._giving_way, []
-            for task in behind:
-                self._run(task, True)
+            for _ in range(len(self._giving_way)):
+                self._run(self._giving_way.popleft(), True)
 
     def _work(self, run: Callable[[], None]) -> None:
         """What a task's stack does: one task after the other, for making a stack costs more than keeping a few."""

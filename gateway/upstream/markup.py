@@ -21,9 +21,11 @@ from schemas.resource import Resource
 
 _BYTES_MAX = 1 << 20
 MARKUPS_MAX = 500
-_TAG_CHARACTERS_MAX = 20_000
+TAG_CHARACTERS_MAX = 20_000
+ALL_CHARACTERS_MAX = 300_000
 _LEARNT_PER_ANSWER = 8
 _UNMET = object()
+Tags = tuple[str, ...]
 
 _UNWANTED = bytes(range(0x09)) + b"\x0b\x0c" + bytes(range(0x0D, 0x20))
 """Controls that XML has not, and CR, which a parser would make a LF."""
@@ -63,7 +65,7 @@ class Container:
 
 
 class Markups:
-    """The markups that were met, those lately learnt. `codecs` are those of the resources, by their names."""
+    """The markups of rows that were lately met. `codecs` are those of the resources, by their names."""
 
     def __init__(self, resources: Sequence[Resource], codecs: Mapping[str, Codec]) -> None:
         self._codecs = codecs
@@ -72,10 +74,11 @@ class Markups:
         self._head = re.compile(_HEAD.format(plurals=plurals, names=names))
         self._tail = re.compile(_TAIL.format(container=""))
         self._tails = {one: re.compile(_TAIL.format(container=f"</{one}>[ \t\n]*")) for one in self._plurals.values()}
-        self._forms: dict[tuple[str, ...], Form | object | None] = {}
+        self._forms: dict[str, dict[Tags, Form | object | None]] = {one.name: {} for one in resources}
+        self._characters_total = 0
 
     def __len__(self) -> int:
-        return len(self._forms)
+        return sum(map(len, self._forms.values()))
 
     def read(self, body: bytes) -> Node | None:
         """The `<response>` of a successful call, if a body is one in known markup; None: only a parser can tell."""
@@ -90,37 +93,41 @@ class Markups:
         if end_at <= head.end() or tail.fullmatch(text, end_at) is None:
             return None
         rows = self._rows(name, text[head.end() : end_at])
-        if rows is None:
-            return None
-        if container is not None:
-            rows = [Container(container, dict(_ATTRIBUTE.findall(attributes)), rows)]
-        return Container("response", {"status": "ok"}, rows)
+        if rows is not None and container is not None:
+            numbers = _ATTRIBUTE.findall(attributes)
+            by_name = dict(numbers)
+            rows = [Container(container, by_name, rows)] if len(by_name) == len(numbers) else None
+        return None if rows is None else Container("response", {"status": "ok"}, rows)
 
     def _rows(self, name: str, text: str) -> list[Node] | None:
         rows: list[Node] = []
-        learnt_total = 0
+        forms, learnt_total = self._forms[name], 0
         for row in text.split(f"<{name}>"):
             parts = row.replace(">", "<").split("<")
             tags = tuple(parts[1::2])
-            form = self._forms.get(tags, _UNMET)
+            form = forms.get(tags, _UNMET)
             if form is _UNMET and learnt_total < _LEARNT_PER_ANSWER:
                 form = self._learn(name, tags)
                 learnt_total += 1
-            if not isinstance(form, Form) or ("&" in row and not _resolve(parts)):
+            if not isinstance(form, Form) or ("&" in row and not _resolve(row, parts)):
                 return None
             rows.append(Row(name, form, parts))
         return rows
 
-    def _learn(self, name: str, tags: tuple[str, ...]) -> Form | None:
+    def _learn(self, name: str, tags: Tags) -> Form | None:
         """When there are too many, all are forgotten: those that come again are soon learnt again."""
-        if len(self._forms) >= MARKUPS_MAX:
-            self._forms.clear()
-        form = None
-        if sum(map(len, tags)) <= _TAG_CHARACTERS_MAX:
-            form = self._forms[tags] = self._form(name, tags)
+        characters = sum(map(len, tags))
+        if characters > TAG_CHARACTERS_MAX:
+            return None
+        if len(self) >= MARKUPS_MAX or self._characters_total > ALL_CHARACTERS_MAX:
+            self._characters_total = 0
+            for forms in self._forms.values():
+                forms.clear()
+        self._characters_total += characters
+        form = self._forms[name][tags] = self._form(name, tags)
         return form
 
-    def _form(self, name: str, tags: tuple[str, ...]) -> Form | None:
+    def _form(self, name: str, tags: Tags) -> Form | None:
         """None: it takes a parser each time."""
         if not all(map(_PLAIN_TAG.fullmatch, tags)):
             return None
@@ -151,14 +158,16 @@ def _text_of(body: bytes) -> str | None:
     return None if "\ufffe" in text or "\uffff" in text else text  # which XML has not
 
 
-def _resolve(parts: list[str]) -> bool:
-    """Puts characters in the place of references, in the texts between tags. False: there are others than XML's own."""
-    for at in range(0, len(parts), 2):
-        text = parts[at]
-        if "&" in text:
-            pieces = _REFERENCE.split(text)
-            if any("&" in piece for piece in pieces[::2]):
-                return False
-            pieces[1::2] = [_CHARACTERS[one] for one in pieces[1::2]]
-            parts[at] = "".join(pieces)
+def _resolve(row: str, parts: list[str]) -> bool:
+    """Puts characters in the place of references, of which known tags have none. False: there are others than XML's."""
+    at = row.find("&")
+    while at >= 0:
+        number = row.count("<", 0, at) + row.count(">", 0, at)
+        pieces = _REFERENCE.split(parts[number])
+        if any("&" in piece for piece in pieces[::2]):
+            return False
+        pieces[1::2] = [_CHARACTERS[one] for one in pieces[1::2]]
+        parts[number] = "".join(pieces)
+        end = row.find("<", at)
+        at = -1 if end < 0 else row.find("&", end)
     return True

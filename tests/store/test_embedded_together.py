@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from gateway.store.atomic import add
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.embedded.line import Line
+from gateway.store.embedded.room import Batch
 from gateway.store.errors import StoreDown, StoreFull
 from gateway.store.interface import Add, Applied, Check, Delete, Put, Write
 from tests.store import processes
@@ -104,11 +108,71 @@ def test_one_for_which_there_is_no_room_takes_nobody_along(store: EmbeddedStore)
     assert store.get_many([b"count", b"entry 1", b"entry %d" % number]) == [b"1", None, None]
 
 
-def test_much_at_once_is_several_transactions(store: EmbeddedStore) -> None:
+@pytest.mark.parametrize(
+    "asks, total",
+    [
+        ([put(number, b"x" * 40_000) for number in range(4)], 4),
+        ([put(number, b"x" * 9_000) for number in range(6)], 3),
+        ([put(number) for number in range(100)], 4),
+    ],
+    ids=["large ones", "middling ones", "small ones"],
+)
+def test_much_at_once_is_several_transactions(store: EmbeddedStore, asks: list[Ask], total: int) -> None:
     """None touches much more of the file than a batch may by itself."""
-    asks = [put(number, b"x" * 40_000) for number in range(4)]
-    assert transactions(store, lambda: together(store, asks)) == 4
-    assert store.get_many([b"entry %d" % number for number in range(4)]) == [b"x" * 40_000] * 4
+    ends: list[End] = []
+    assert transactions(store, lambda: ends.extend(together(store, asks))) == total
+    assert ends == [apply(store, ask) for ask in asks]
+
+
+@pytest.mark.parametrize(
+    "batch", [Batch([], [Delete(b"entry")]), Batch([Check(b"entry", None)], [])], ids=["deletions", "checks"]
+)
+def test_much_that_brings_nothing_is_several_groups(batch: Batch) -> None:
+    """A deletion touches the file as well, and what is only asked takes time."""
+    line = Line()
+    for _ in range(70):
+        line.put(batch)
+    groups = [line.take() for _ in range(4)]
+    assert [len(group) for group in groups] == [32, 32, 6, 0]
+
+
+def test_who_is_refused_has_written_nothing(tmp_path: Path) -> None:
+    """Threads write together while another holds the files now and then, sometimes for too long: what each is told is
+    true, also of those whose turn never came while somebody wrote for them."""
+    store = EmbeddedStore(
+        str(tmp_path), 4 << 20, durable=False, evict=False, lock_timeout_s=0.02, outage_memory_s=0.0, clock=Hands()
+    )
+    store.get(b"any")
+    told: dict[bytes, End] = {}
+    writing = True
+
+    def write(name: int) -> None:
+        for number in range(150):
+            key = b"%d of %d" % (number, name)
+            told[key] = apply(store, ([Check(key, None)], [Put(key, b"x", 60)]))
+
+    def disturb() -> None:
+        with (tmp_path / "write.lock").open("rb") as file:
+            while writing:
+                for hold_s in (0.015, 0.015, 0.015, 0.015, 0.03):
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    time.sleep(hold_s)
+                    fcntl.flock(file, fcntl.LOCK_UN)
+                    time.sleep(0.001)
+
+    other = threading.Thread(target=disturb)
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(6)]
+    for thread in (other, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    writing = False
+    other.join(60)
+    kinds = {type(end) for end in told.values()}
+    assert kinds <= {Applied, StoreDown}
+    written = {key for key in told if store.get(key) is not None}
+    assert written == {key for key, end in told.items() if isinstance(end, Applied)}
+    store.close()
 
 
 def test_a_store_that_is_down_is_waited_for_once(tmp_path: Path) -> None:

@@ -244,6 +244,7 @@ TRICKS: dict[str, Callable[[bytes], bytes]] = {
     "another root": lambda body: body.replace(b"<response ", b"<answer ").replace(b"</response>", b"</answer>"),
     "another encoding": lambda body: body.replace(b'encoding="utf-8"', b'encoding="latin-1"'),
     "an attribute twice": lambda body: body.replace(b"<fax>", b'<fax a="1" a="1">'),
+    "an attribute of the list twice": lambda body: body.replace(b'page="1"', b'page="1" page="2"'),
     "a DOCTYPE": lambda body: body.replace(b"<response ", b"<!DOCTYPE response><response ", 1),
     "the last noncharacter": lambda body: body.replace(b"a b", "a\uffffb".encode()),
     "something over-long": lambda body: body.replace(b"a b", b"\xc0\x80"),
@@ -298,6 +299,18 @@ def test_more_markups_than_are_remembered() -> None:
         assert assert_same(reading, record(PLAIN + f"<x{number}/>"))
         assert len(reading.markups) <= markup.MARKUPS_MAX
     assert assert_same(reading, record(PLAIN))
+
+
+def test_more_markup_than_is_remembered() -> None:
+    """Few long ones are as bad as many: what a form takes follows its markup's length."""
+    reading = Reading()
+    long = "<x></x>" * (markup.TAG_CHARACTERS_MAX // 4)
+    for number in range(3 * markup.ALL_CHARACTERS_MAX // markup.TAG_CHARACTERS_MAX):
+        assert assert_same(reading, record(f"<x{number}/>{long}"))
+        assert len(reading.markups) <= 1 + markup.ALL_CHARACTERS_MAX // (markup.TAG_CHARACTERS_MAX // 2)
+    for number in range(5):
+        assert assert_same(reading, record(PLAIN + f"<x{number}/>"))
+    assert len(reading.markups) >= 5
 
 
 @pytest.mark.parametrize("fields", ["<fax></fax>" * 10_000, "<" + "x" * 30_000 + "/>"], ids=["many", "long"])

@@ -10,7 +10,6 @@ process has finished. Not for network file systems.
 import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -20,8 +19,9 @@ import lmdb
 from gateway import waiting
 from gateway.store.embedded.entries import HEAD, LONGEST_PLAIN_KEY_BYTES, read_head, stored_key
 from gateway.store.embedded.environment import View
+from gateway.store.embedded.line import Line, Pending
 from gateway.store.embedded.opening import Opening
-from gateway.store.embedded.room import Batch, Room
+from gateway.store.embedded.room import Batch, Counts, Room
 from gateway.store.embedded.snapshot import Snapshot
 from gateway.store.errors import StoreCorrupted, StoreDown, StoreError, StoreFull
 from gateway.store.fork import tell_of_forks
@@ -29,9 +29,8 @@ from gateway.store.interface import Applied, Check, Status, Write, vet, vet_key
 from gateway.store.outage import Outage
 
 LEAST_BOUND_BYTES = 1 << 20
-TOGETHER_BYTES_MAX = 1 << 16
-"""How much is written in one transaction, if it is more than one batch."""
 _TRIES = 4
+_WRITER_TIMEOUTS_MAX = 50
 _DOWN = (StoreDown, StoreCorrupted)
 _T = TypeVar("_T")
 
@@ -48,25 +47,12 @@ class _CommitError(Exception):
         self.error = error
 
 
-class _Pending:
-    """A batch that waits to be written, and how that ended."""
+class _DownError(Exception):
+    """The store cannot be used, by nobody."""
 
-    __slots__ = ("applied", "batch", "ended", "error")
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.ended = False
-        self.applied: Applied | None = None
-        self.error: Exception | None = None
-
-    def end(self, applied: Applied | None, error: Exception | None = None) -> None:
-        self.applied, self.error = applied, error
-        self.ended = True
-
-    def result(self) -> Applied | None:
-        if self.error is not None:
-            raise self.error
-        return self.applied
+    def __init__(self, error: StoreError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class EmbeddedStore:
@@ -111,7 +97,7 @@ class EmbeddedStore:
             on_damage=on_damage,
         )
         self._writing = Outage(outage_memory_s, monotonic)
-        self._pending: deque[_Pending] = deque()
+        self._line = Line()
         self._room = Room(bound_bytes, evict=evict)
         tell_of_forks(self)
 
@@ -170,11 +156,14 @@ class EmbeddedStore:
         vet(checks, writes)
         batch = Batch(checks, writes)
         self._room.vet(batch)
-        pending = _Pending(batch)
-        self._pending.append(pending)
-        waiting.give_way()
-        if not pending.ended:
-            self._write_until(pending)
+        pending = self._line.put(batch)
+        try:
+            waiting.give_way()
+            if not pending.ended:
+                self._write_until(pending)
+        finally:
+            if not pending.ended:
+                self._line.withdraw(pending)
         return pending.result()
 
     def status(self) -> Status:
@@ -195,7 +184,7 @@ class EmbeddedStore:
     def after_fork_in_child(self) -> None:
         self._opening.after_fork_in_child()
         self._writing.forget()
-        self._pending.clear()
+        self._line = Line()
 
     def _status_of(self, view: View) -> Status:
         with view.env.begin() as txn:
@@ -222,63 +211,71 @@ class EmbeddedStore:
                 self._make_room(view, batch)
         raise refusal or StoreDown(f"the files in {self._opening.path} keep changing")
 
-    def _write_until(self, pending: _Pending) -> None:
+    def _write_until(self, pending: Pending) -> None:
         """Writes what waits, in order, until this is written: here, or by others while it waited for its turn."""
         try:
             with self._writing.guard(), self._opening.turn:
                 while not pending.ended:
-                    self._write_group(self._take_group())
-                if isinstance(pending.error, StoreError):
-                    raise pending.error
-        finally:
-            if not pending.ended:  # it had no turn, and must have none later
-                with contextlib.suppress(ValueError):
-                    self._pending.remove(pending)
+                    group = self._line.take()
+                    if (down := self._write_group(group)) is not None:
+                        raise _again(down)
+                    if not group:
+                        raise StoreDown(f"a batch for the store in {self._opening.path} was lost")
+        except StoreError:
+            if not pending.ended and not self._line.withdraw(pending):
+                self._await_writer(pending)
+            if not pending.ended:
+                raise
 
-    def _take_group(self) -> list[_Pending]:
-        """What comes next, and with it as much as one transaction may write together."""
-        group = [self._pending.popleft()]
-        together_bytes = group[0].batch.written_bytes
-        while self._pending:
-            together_bytes += self._pending[0].batch.written_bytes
-            if together_bytes > TOGETHER_BYTES_MAX:
-                break
-            group.append(self._pending.popleft())
-        return group
+    def _await_writer(self, pending: Pending) -> None:
+        """Somebody is writing it just now, within a few timeouts: how it ends is to be told, not that it took long."""
+        for _ in range(_WRITER_TIMEOUTS_MAX):
+            if pending.ended:
+                return
+            with contextlib.suppress(StoreDown), self._opening.turn:
+                pass
 
-    def _write_group(self, group: list[_Pending]) -> None:
+    def _write_group(self, group: list[Pending]) -> StoreError | None:
+        """Ends each of them. What makes the store unusable is told to all that it keeps from being written."""
+        down: StoreError | None = None
         try:
             if len(group) > 1 and self._write_together(group):
-                return
-            down = None
+                return None
             for one in group:
                 if down is None:
-                    self._write_alone(one)
-                    down = one.error if isinstance(one.error, _DOWN) else None
+                    down = self._write_alone(one)
                 else:  # to wait for each of them would hold up all
                     one.end(None, _again(down))
+        except _DownError as failure:
+            down = failure.error
         finally:
             for one in group:
                 if not one.ended:
-                    one.end(None, StoreDown("the thread that was to write this has ended"))
+                    one.end(None, _again(down) if down else StoreDown("the thread that was to write this has ended"))
+        return down
 
-    def _write_alone(self, one: _Pending) -> None:
+    def _write_alone(self, one: Pending) -> StoreError | None:
         try:
             one.end(self._with_view(partial(self._write, batches=[one.batch]), one.batch)[0])
         except Exception as error:  # noqa: BLE001  told to whoever wanted it written
             one.end(None, error)
+            return error if isinstance(error, _DOWN) else None
+        return None
 
-    def _write_together(self, group: list[_Pending]) -> bool:
-        """False: nothing was written, because one of them failed; so that each can be tried by itself."""
+    def _write_together(self, group: list[Pending]) -> bool:
+        """False: nothing was written, because one of them failed; so that each can be tried by itself.
+
+        Raises `_DownError` when the store cannot be used.
+        """
         try:
             view = self._opening.enter()
             for one, applied in zip(group, self._write(view, [one.batch for one in group]), strict=True):
                 one.end(applied)
         except _CommitError as failure:
-            learnt = self._opening.learn(view, failure.error)
-            for one in group:
-                one.end(None, _again(learnt))
-        except (_MovedError, StoreError, ValueError, lmdb.Error):
+            raise _DownError(self._opening.learn(view, failure.error)) from None
+        except _DOWN as error:
+            raise _DownError(error) from None
+        except Exception:  # noqa: BLE001  it comes again for whoever is to be told
             return False
         return True
 
@@ -288,7 +285,7 @@ class EmbeddedStore:
             if view.moved():
                 raise _MovedError
             self._reach(view, batches)
-            now_s = self._clock()
+            now_s, counts = self._clock(), self._room.counts
             txn = view.begin(write=True)
             try:
                 applied = [self._room.apply(view.entries, txn, batch, now_s) for batch in batches]
@@ -296,13 +293,17 @@ class EmbeddedStore:
                 if len(batches) == 1:
                     _commit(txn)  # what has been swept
                 else:
-                    txn.abort()
+                    self._abort(txn, counts)
                 raise
             except BaseException:
-                txn.abort()
+                self._abort(txn, counts)
                 raise
             _commit(txn)
         return applied
+
+    def _abort(self, txn: "lmdb.Transaction[bytes]", counts: Counts) -> None:
+        txn.abort()
+        self._room.counts = counts
 
     def _make_room(self, view: View, batch: Batch) -> None:
         """Also asks for the pages that dead readers still hold. If even this finds no room, the batch is refused."""

@@ -4,7 +4,7 @@ Each write pays a bounded share: it removes at most a few times the entries and 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -58,15 +58,22 @@ class Batch:
         return True
 
 
+class Counts(NamedTuple):
+    """What has been written since entries were last swept, and what may be until the store is measured again."""
+
+    unswept_writes: int
+    unswept_bytes: int
+    unmeasured_bytes: int
+
+
 class Room:
     """Keeps one store's entries within `bound_bytes`. Used by one writer at a time."""
 
     def __init__(self, bound_bytes: int, *, evict: bool) -> None:
         self._bound_bytes = bound_bytes
         self._evict = evict
-        self._unswept_writes = 0
-        self._unswept_bytes = 0
-        self._unmeasured_bytes = 0
+        self.counts = Counts(0, 0, 0)
+        """To be put back when a transaction is aborted."""
 
     def vet(self, batch: Batch) -> None:
         """Raises `StoreFull` for what would not fit in an empty store, with the pages a change needs beside it."""
@@ -102,28 +109,32 @@ class Room:
         entries.evict(txn, _BYTES_PER_TURN + 4 * batch.written_bytes)
 
     def _tidy(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> None:
-        self._unswept_writes += len(batch.writes)
-        self._unswept_bytes += batch.written_bytes
-        if self._unswept_writes < _WRITES_PER_TURN and self._unswept_bytes < _BYTES_PER_TURN:
-            return
-        limit = _SWEPT_PER_WRITE * max(self._unswept_writes, _WRITES_PER_TURN)
-        more_expired = entries.sweep(txn, now_s, limit) <= 0
-        self._unmeasured_bytes -= self._unswept_bytes
-        if self._evict and self._unmeasured_bytes <= 0:
-            self._evict_above_brim(entries, txn, batch)
-        self._unswept_writes = _WRITES_PER_TURN if more_expired else 0
-        self._unswept_bytes = 0
+        writes, unswept_bytes, unmeasured_bytes = self.counts
+        writes += len(batch.writes)
+        unswept_bytes += batch.written_bytes
+        if writes >= _WRITES_PER_TURN or unswept_bytes >= _BYTES_PER_TURN:
+            more_expired = entries.sweep(txn, now_s, _SWEPT_PER_WRITE * max(writes, _WRITES_PER_TURN)) <= 0
+            unmeasured_bytes -= unswept_bytes
+            if self._evict and unmeasured_bytes <= 0:
+                unmeasured_bytes = self._evict_above_brim(entries, txn, batch, unswept_bytes)
+            writes, unswept_bytes = _WRITES_PER_TURN if more_expired else 0, 0
+        self.counts = Counts(writes, unswept_bytes, unmeasured_bytes)
 
-    def _evict_above_brim(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch) -> None:
+    def _evict_above_brim(
+        self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, unswept_bytes: int
+    ) -> int:
         """Measuring costs more than writing: it may wait while this process can fill but a small share of what is left,
-        as may all others that write."""
+        as may all others that write. That share."""
         left_bytes = self._brim_bytes(batch) - entries.used_bytes(txn)
         if left_bytes < 0:
-            entries.evict(txn, _EVICTED_PER_WRITTEN * self._unswept_bytes)
-        self._unmeasured_bytes = min(int(left_bytes * _UNMEASURED_SHARE), _UNMEASURED_BYTES_MAX)
+            entries.evict(txn, _EVICTED_PER_WRITTEN * unswept_bytes)
+        return min(int(left_bytes * _UNMEASURED_SHARE), _UNMEASURED_BYTES_MAX)
 
     def _brim_bytes(self, batch: Batch) -> float:
-        """From how much on to evict: what this batch frees can be written to by the second after it at the earliest."""
+        """From how much on to evict: what this batch frees can be written to by the second after it at the earliest.
+
+        Small batches are written together, so it may take longer; what then finds no room makes some.
+        """
         return self._bound_bytes * _NEW_KEYS_UNTIL - _BATCHES_IN_WAITING * batch.written_bytes
 
     def _too_full(self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, now_s: float) -> bool:
