@@ -5,8 +5,8 @@ What a parser has found out about a row's markup, that it is well-formed and whe
 of the same markup. So the parser is asked once, and later the texts are only taken out from between.
 
 That is sound because this much is checked each time: the brackets of the document alternate, the frame around the rows
-is the API's, each row's markup is known, and all that is not markup is character data with no more than the five
-references that XML itself has (XML 1.0 §2.2, §2.4, §4.6). Anything else is left to the parser.
+is the API's, each row's markup is known, and all that is not markup is character data with no references but those
+that mean one character of XML (XML 1.0 §2.2, §2.4, §4.1, §4.6). Anything else is left to the parser.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from gateway.upstream.codec import Codec
 from gateway.upstream.decoding import Form, Node, Row
 from gateway.upstream.protocol import parse
 from schemas.resource import Resource
+from schemas.types import NOT_XML
 
 _BYTES_MAX = 1 << 20
 MARKUPS_MAX = 500
 TAG_CHARACTERS_MAX = 20_000
 ALL_CHARACTERS_MAX = 300_000
-_LEARNT_PER_ANSWER = 8
+_LEARNT_PER_ANSWER = 25
 _UNMET = object()
 Tags = tuple[str, ...]
 
@@ -31,7 +32,7 @@ _UNWANTED = bytes(range(0x09)) + b"\x0b\x0c" + bytes(range(0x0D, 0x20))
 """Controls that XML has not, and CR, which a parser would make a LF."""
 _HARMLESS = bytes(set(range(0x100)) - set(b"<>" + _UNWANTED))
 
-_REFERENCE = re.compile("&(amp|lt|gt|quot|apos);")
+_REFERENCE = re.compile("&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#x([0-9A-Fa-f]{1,6}));")
 _CHARACTERS = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _PLAIN_TAG = re.compile(r"""/?[A-Za-z_][A-Za-z0-9_.-]*([ \t\n]+[A-Za-z_]+="[^"&]*")*[ \t\n]*/?""")
 _HEAD = (
@@ -159,15 +160,28 @@ def _text_of(body: bytes) -> str | None:
 
 
 def _resolve(row: str, parts: list[str]) -> bool:
-    """Puts characters in the place of references, of which known tags have none. False: there are others than XML's."""
+    """Puts characters in the place of references, of which known tags have none. False: some do not mean one."""
     at = row.find("&")
     while at >= 0:
         number = row.count("<", 0, at) + row.count(">", 0, at)
-        pieces = _REFERENCE.split(parts[number])
-        if any("&" in piece for piece in pieces[::2]):
+        text = parts[number]
+        try:
+            parts[number], total = _REFERENCE.subn(_character, text)
+        except ValueError:
             return False
-        pieces[1::2] = [_CHARACTERS[one] for one in pieces[1::2]]
-        parts[number] = "".join(pieces)
+        if total != text.count("&"):
+            return False
         end = row.find("<", at)
         at = -1 if end < 0 else row.find("&", end)
     return True
+
+
+def _character(reference: re.Match[str]) -> str:
+    """Raises `ValueError` for what is none of XML's."""
+    name, decimal, hexadecimal = reference.groups()
+    if name is not None:
+        return _CHARACTERS[name]
+    character = chr(int(decimal) if decimal is not None else int(hexadecimal, 16))
+    if NOT_XML.search(character):
+        raise ValueError("no character of XML")
+    return character

@@ -138,6 +138,15 @@ def test_any_texts_in_known_markup_are_read_the_same(texts: list[str]) -> None:
         assert assert_same(reading, body)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["&#39;", "&#039;", "&#x27;", "&#xfd;", "&#13;", "&#32;", "&#128512;", "&#x10FFFF;", "a&#65;&amp;&#66;&lt;b"],
+)
+def test_references_to_characters_are_read_the_same(text: str) -> None:
+    """As systems write quotes and what they cannot encode."""
+    assert assert_same(Reading(), record(PLAIN.replace("a b", text)))
+
+
 @pytest.mark.parametrize("number", ["7", " 7 ", "x", "", "0", "9" * 19])
 def test_numbers_and_amounts_are_read_the_same(number: str) -> None:
     """Also those that are none, in a record of which the markup is known from another."""
@@ -176,7 +185,23 @@ def test_an_older_element_stands_in_only_for_what_is_empty(link: str, credit: st
 
 GOOD = page([PLAIN, record_xml(7)[8:-9], PLAIN])
 BITS = [
-    *("<", ">", "&", "&amp;", "&lt", "&nbsp;", "&#65;", "&#x41;", "]]>", "<![CDATA[x]]>", "<!-- c -->", "<?p i?>"),
+    *(
+        "<",
+        ">",
+        "&",
+        "&amp;",
+        "&lt",
+        "&nbsp;",
+        "&#65;",
+        "&#x41;",
+        "&#0;",
+        "#",
+        ";",
+        "]]>",
+        "<![CDATA[x]]>",
+        "<!-- c -->",
+        "<?p i?>",
+    ),
     *("\r", "\0", "\x0b", "\ufffe", "\uffff", "\ufffd", "\u00a0", "\u0085", "\u2028", "\U0001f600", "\t", "\n", " "),
     *("<client>", "</client>", "<client/>", "</clients>", "<clients>", "</response>", "<x>", "</x>", "<x/>", "'", '"'),
     *("<fax>", "</fax>", "<fax/>", "/", "client", "x", "13", ' a="b"', "<!DOCTYPE response>"),
@@ -221,6 +246,10 @@ def with_control(code: int, body: bytes) -> bytes:
     return body.replace(b"a b", b"a%cb" % code)
 
 
+def with_text(text: bytes, body: bytes) -> bytes:
+    return body.replace(b"a b", text)
+
+
 TRICKS: dict[str, Callable[[bytes], bytes]] = {
     "brackets the wrong way round": swapped,
     "a row that ends twice": lambda body: body.replace(b"</client>", b"</client></client>", 1),
@@ -235,7 +264,23 @@ TRICKS: dict[str, Callable[[bytes], bytes]] = {
     "no end": lambda body: body.removesuffix(b"</response>"),
     "a list that ends as a record": lambda body: body.replace(b"</clients>", b"") if b"<clients" in body else body[:-1],
     "a reference to nothing": lambda body: body.replace(b"a b", b"a&nbsp;b"),
-    "a reference to a number": lambda body: body.replace(b"a b", b"&#0;"),
+    **{
+        f"the reference {text.decode()}": partial(with_text, text)
+        for text in (
+            *(
+                b"&#0;",
+                b"&#1;",
+                b"&#x0;",
+                b"&#xB;",
+                b"&#55296;",
+                b"&#xD800;",
+                b"&#xFFFE;",
+                b"&#x110000;",
+                b"&#9999999;",
+            ),
+            *(b"&#X41;", b"&#;", b"&#x;", b"&#x4G;", b"&#6 5;", b"&#-65;", b"&AMP;", b"&amp&lt;", b"&&amp;", b"&amp;&"),
+        )
+    },
     "a reference without an end": lambda body: body.replace(b"a b", b"&amp"),
     "an ampersand between elements": lambda body: body.replace(b"<fax>", b"& <fax>"),
     "the end of a CDATA section": lambda body: body.replace(b"a b", b"]]>"),
@@ -287,7 +332,7 @@ def test_markup_that_tells_too_little_is_left_to_the_parser(fields: str) -> None
 def test_more_new_markup_than_an_answer_may_teach() -> None:
     """The first rows are learnt and the answer left to the parser; the next gets further, and then it is known."""
     reading = Reading()
-    rows = ["<x/>" * number + PLAIN for number in range(20)]
+    rows = ["<x/>" * number + PLAIN for number in range(60)]
     reads = [assert_same(reading, page(rows)) for _ in range(4)]
     assert reads == [False, False, True, True]
 
