@@ -58,7 +58,8 @@ class Codec:
     def decode(self, element: Node) -> Values:
         """The record in an element, or in a row of which the form is known."""
         if isinstance(element, Row):
-            return element.form.fill(element.texts, self._on_unknown, self._on_missing)
+            element.form.tell(self._on_unknown, self._on_missing)
+            return element.record
         filling = Filling(self._on_unknown)
         for name in self._table.walk(filling, self._table.begin(filling), element):
             self._on_missing(name)

@@ -368,9 +368,7 @@ class Form:
         self._places = {}
         return self._fits
 
-    def fill(
-        self, texts: Sequence[str], on_unknown: Callable[[str], None], on_missing: Callable[[str], None]
-    ) -> Values:
+    def fill(self, texts: Sequence[str]) -> Values:
         """The record that these texts make."""
         parts = self._blank_parts()
         for part, fields in self._texts.items():
@@ -384,9 +382,14 @@ class Form:
         for part, name, at, member in self._otherwise:
             if texts[at] and not parts[part][name]:
                 parts[part][name] = [parts[member]]
-        _tell(self._unknown, on_unknown)
-        _tell(self._missing, on_missing)
         return parts[0]
+
+    def tell(self, on_unknown: Callable[[str], None], on_missing: Callable[[str], None]) -> None:
+        """Which elements such a record has that the declaration does not know, and which it lacks."""
+        for name in self._unknown:
+            on_unknown(name)
+        for name in self._missing:
+            on_missing(name)
 
     def _blank_parts(self) -> list[Values]:
         parts = [blank.copy() for blank in self._parts]
@@ -397,21 +400,16 @@ class Form:
         return parts
 
 
-def _tell(names: Sequence[str], listener: Callable[[str], None]) -> None:
-    for name in names:
-        listener(name)
-
-
 class Row:
-    """Stands for an element of that name that has no attributes and holds a record: its form, and texts to fill it."""
+    """Stands for an element of that name that has no attributes and holds a record, of which the form is known."""
 
-    __slots__ = ("form", "tag", "texts")
+    __slots__ = ("form", "record", "tag")
     text = None
 
-    def __init__(self, tag: str, form: Form, texts: Sequence[str]) -> None:
+    def __init__(self, tag: str, form: Form, record: Values) -> None:
         self.tag = tag
         self.form = form
-        self.texts = texts
+        self.record = record
 
     def get(self, _attribute: str) -> None:
         return None

@@ -112,7 +112,7 @@ class Markups:
                 learnt_total += 1
             if not isinstance(form, Form) or ("&" in row and not _resolve(row, parts)):
                 return None
-            rows.append(Row(name, form, parts))
+            rows.append(Row(name, form, form.fill(parts)))  # at once, while the parts are near
         return rows
 
     def _learn(self, name: str, tags: Tags) -> Form | None:
