@@ -66,7 +66,10 @@ class Codec:
         return filling.record()
 
     def form(self, element: Node, places: Mapping[Node, int | None]) -> Form | None:
-        """The record that any texts make in the markup of an element, `places` as in `Form`; None: it takes more."""
+        """The record that any texts make in the markup of an element, `places` as in `Form`.
+
+        None: a text that counts stands before a child, so the markup does not tell all of it.
+        """
         form = Form(places)
         return form if form.end(self._table.walk(form, self._table.begin(form), element)) else None
 

@@ -87,7 +87,7 @@ class Table:
         self._blank: Values = {}
         self._groups: list[tuple[str, Values]] = []
         self._lists: list[str] = []
-        self.expected: Sequence[str] = ()
+        self._expected: Sequence[str] = ()
         for name, field in schema.dump_fields.items():
             self._compile(name, field)
 
@@ -111,11 +111,11 @@ class Table:
                 sink.unknown(name)
             else:
                 handle(sink, base, child)
-        return [name for name in self.expected if name not in seen]
+        return [name for name in self._expected if name not in seen]
 
     def _expect(self, element: str, handler: _Handler) -> None:
         self._by_name[element] = handler
-        self.expected = (*self.expected, element)
+        self._expected = (*self._expected, element)
 
     def _compile(self, name: str, field: object) -> None:
         self._blank[name] = None
@@ -261,30 +261,30 @@ class Filling:
     """A sink that makes the record at once. `on_unknown` is told the unknown names."""
 
     def __init__(self, on_unknown: Callable[[str], None]) -> None:
-        self.parts: list[Values] = []
+        self._parts: list[Values] = []
         self.unknown = on_unknown
         self._otherwise: list[tuple[int, str, int]] = []
 
     def part(self, blank: Values) -> int:
-        self.parts.append(blank.copy())
-        return len(self.parts) - 1
+        self._parts.append(blank.copy())
+        return len(self._parts) - 1
 
     def group(self, part: int, name: str, member: int) -> None:
-        self.parts[part][name] = self.parts[member]
+        self._parts[part][name] = self._parts[member]
 
     def items(self, part: int, name: str, members: Sequence[int]) -> None:
-        self.parts[part][name] = [self.parts[member] for member in members]
+        self._parts[part][name] = [self._parts[member] for member in members]
 
     def text(self, part: int, name: str, element: Node) -> None:
         if text := element.text:
-            self.parts[part][name] = text
+            self._parts[part][name] = text
 
     def value(self, part: int, read: Read, element: Node) -> None:
         if text := element.text:
-            read(self.parts[part], text)
+            read(self._parts[part], text)
 
     def constant(self, part: int, name: str, value: object) -> None:
-        self.parts[part][name] = value
+        self._parts[part][name] = value
 
     def otherwise(self, part: int, name: str, member: int, element: Node) -> None:
         if element.text:
@@ -292,9 +292,9 @@ class Filling:
 
     def record(self) -> Values:
         for part, name, member in self._otherwise:
-            if not self.parts[part][name]:
-                self.parts[part][name] = [self.parts[member]]
-        return self.parts[0]
+            if not self._parts[part][name]:
+                self._parts[part][name] = [self._parts[member]]
+        return self._parts[0]
 
 
 class _Value(NamedTuple):

@@ -21,12 +21,15 @@ from schemas.resource import Resource
 from schemas.types import NOT_XML
 
 _BYTES_MAX = 1 << 20
+"""Of an answer."""
 MARKUPS_MAX = 500
 TAG_CHARACTERS_MAX = 20_000
 ALL_CHARACTERS_MAX = 300_000
-_LEARNT_PER_ANSWER = 25
+"""How many markups are remembered, and how many characters their tags may have: those of one, and of all."""
+_LEARNT_PER_ANSWER_MAX = 25
 _UNMET = object()
 Tags = tuple[str, ...]
+"""What stands in the brackets of a row, in order."""
 
 _UNWANTED = bytes(range(0x09)) + b"\x0b\x0c" + bytes(range(0x0D, 0x20))
 """Controls that XML has not, and CR, which a parser would make a LF."""
@@ -70,12 +73,12 @@ class Markups:
 
     def __init__(self, resources: Sequence[Resource], codecs: Mapping[str, Codec]) -> None:
         self._codecs = codecs
-        self._plurals = {one.name: one.plural for one in resources}
-        plurals, names = "|".join(self._plurals.values()), "|".join(self._plurals)
-        self._head = re.compile(_HEAD.format(plurals=plurals, names=names))
-        self._tail = re.compile(_TAIL.format(container=""))
-        self._tails = {one: re.compile(_TAIL.format(container=f"</{one}>[ \t\n]*")) for one in self._plurals.values()}
-        self._forms: dict[str, dict[Tags, Form | object | None]] = {one.name: {} for one in resources}
+        names, plurals = [one.name for one in resources], [one.plural for one in resources]
+        self._head = re.compile(_HEAD.format(plurals="|".join(plurals), names="|".join(names)))
+        self._tails = {None: re.compile(_TAIL.format(container=""))} | {
+            one: re.compile(_TAIL.format(container=f"</{one}>[ \t\n]*")) for one in plurals
+        }
+        self._forms: dict[str, dict[Tags, Form | object | None]] = {one: {} for one in names}
         self._characters_total = 0
 
     def __len__(self) -> int:
@@ -90,8 +93,7 @@ class Markups:
         container, attributes, name = head.groups()
         end = f"</{name}>"
         end_at = text.rfind(end) + len(end)
-        tail = self._tail if container is None else self._tails[container]
-        if end_at <= head.end() or tail.fullmatch(text, end_at) is None:
+        if end_at <= head.end() or self._tails[container].fullmatch(text, end_at) is None:
             return None
         rows = self._rows(name, text[head.end() : end_at])
         if rows is not None and container is not None:
@@ -107,7 +109,7 @@ class Markups:
             parts = row.replace(">", "<").split("<")
             tags = tuple(parts[1::2])
             form = forms.get(tags, _UNMET)
-            if form is _UNMET and learnt_total < _LEARNT_PER_ANSWER:
+            if form is _UNMET and learnt_total < _LEARNT_PER_ANSWER_MAX:
                 form = self._learn(name, tags)
                 learnt_total += 1
             if not isinstance(form, Form) or ("&" in row and not _resolve(row, parts)):

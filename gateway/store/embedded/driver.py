@@ -47,14 +47,6 @@ class _CommitError(Exception):
         self.error = error
 
 
-class _DownError(Exception):
-    """The store cannot be used, by nobody."""
-
-    def __init__(self, error: StoreError) -> None:
-        super().__init__()
-        self.error = error
-
-
 class EmbeddedStore:
     """Opened at first use, anew in every forked child. One folder can be open once in a process.
 
@@ -246,8 +238,8 @@ class EmbeddedStore:
                     down = self._write_alone(one)
                 else:  # to wait for each of them would hold up all
                     one.end(None, _again(down))
-        except _DownError as failure:
-            down = failure.error
+        except StoreError as error:
+            down = error
         finally:
             for one in group:
                 if not one.ended:
@@ -265,16 +257,16 @@ class EmbeddedStore:
     def _write_together(self, group: list[Pending]) -> bool:
         """False: nothing was written, because one of them failed; so that each can be tried by itself.
 
-        Raises `_DownError` when the store cannot be used.
+        Raises `StoreError` when that would be of no use, or when nobody knows what was written.
         """
         try:
             view = self._opening.enter()
             for one, applied in zip(group, self._write(view, [one.batch for one in group]), strict=True):
                 one.end(applied)
         except _CommitError as failure:
-            raise _DownError(self._opening.learn(view, failure.error)) from None
-        except _DOWN as error:
-            raise _DownError(error) from None
+            raise self._opening.learn(view, failure.error) from None
+        except _DOWN:
+            raise
         except Exception:  # noqa: BLE001  it comes again for whoever is to be told
             return False
         return True

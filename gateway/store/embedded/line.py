@@ -17,11 +17,10 @@ by one (`Room.reach_bytes`)."""
 class Pending:
     """A batch in line, and how it ended."""
 
-    __slots__ = ("_applied", "_error", "batch", "ended", "is_taken")
+    __slots__ = ("_applied", "_error", "batch", "ended")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.is_taken = False
         self.ended = False
         self._applied: Applied | None = None
         self._error: Exception | None = None
@@ -63,15 +62,13 @@ class Line:
                 writes_total += len(batch.writes) or 1
                 if group and (together_bytes > _TOGETHER_BYTES_MAX or writes_total > _TOGETHER_WRITES_MAX):
                     break
-                one = self._waiting.popleft()
-                one.is_taken = True
-                group.append(one)
+                group.append(self._waiting.popleft())
         return group
 
     def withdraw(self, pending: Pending) -> bool:
-        """Nobody will write it. False: somebody has taken it already."""
+        """Nobody will write it. False: it is in line no more."""
         with self._lock:
-            if pending.is_taken or pending not in self._waiting:
-                return False
-            self._waiting.remove(pending)
-            return True
+            waits = pending in self._waiting
+            if waits:
+                self._waiting.remove(pending)
+        return waits

@@ -123,8 +123,8 @@ class Room:
     def _evict_above_brim(
         self, entries: Entries, txn: "lmdb.Transaction[bytes]", batch: Batch, unswept_bytes: int
     ) -> int:
-        """Measuring costs more than writing: it may wait while this process can fill but a small share of what is left,
-        as may all others that write. That share."""
+        """How many bytes may be written until the next time: measuring costs more than writing, so it may wait while
+        this process can fill but a small share of what is left, as may all others that write."""
         left_bytes = self._brim_bytes(batch) - entries.used_bytes(txn)
         if left_bytes < 0:
             entries.evict(txn, _EVICTED_PER_WRITTEN * unswept_bytes)
